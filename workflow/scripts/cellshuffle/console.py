@@ -1,0 +1,95 @@
+"""What a person sees of a job: its log, its progress, and one line when it fails."""
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from cellshuffle.errors import InputError
+
+
+class _Tee:
+    """Writes whole lines to several streams; a progress bar's redraws become lines of their own."""
+
+    def __init__(self, *streams):
+        self.streams = streams
+
+    def write(self, text):
+        text = text.replace("\r", "")
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self):
+        for stream in self.streams:
+            stream.flush()
+
+
+def run_rule(main, snakemake):
+    """Call main(snakemake) with its standard error going to the terminal and to the rule's log.
+
+    Ends the process with exit code 1 and one line (`error: ...`) when the input is wrong, the disk
+    is full or a file cannot be used. The traceback of anything unforeseen goes to the log alone.
+    """
+    terminal = sys.stderr
+    log_path = snakemake.log[0] if snakemake.log else os.devnull
+    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+    with open(log_path, "a", encoding="utf-8", buffering=1) as log:
+        sys.stderr = _Tee(terminal, log)
+        try:
+            main(snakemake)
+        except InputError as error:
+            _fail(*[f"error: {line}" for line in str(error).splitlines()])
+        except OSError as error:
+            if not (error.errno or isinstance(error, FileNotFoundError)):
+                _unforeseen(error, log, log_path)
+            _fail(f"error: {_operating_system(error)}")
+        except Exception as error:
+            _unforeseen(error, log, log_path)
+        finally:
+            sys.stderr = terminal
+
+
+def _operating_system(error):
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{where}the disk is full; make space and start again, finished work is kept"
+    return f"{where}{error.strerror or error}"
+
+
+def _unforeseen(error, log, log_path):
+    traceback.print_exc(file=log)
+    _fail(
+        f"error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
+        f"(unforeseen; the full story is in {log_path})"
+    )
+
+
+def _fail(*lines):
+    for line in lines:
+        print(line, file=sys.stderr)
+    sys.exit(1)
+
+
+def say(text):
+    """One line about what the job is doing."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def progress(total, unit, label, initial=0):
+    """A tqdm counter that prints a whole line now and then: share, rate, time left."""
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc=label,
+        unit=f" {unit}",
+        unit_scale=True,
+        mininterval=10,
+        maxinterval=60,
+        file=sys.stderr,
+        leave=False,
+        bar_format="{desc}: {percentage:.0f}% of {total_fmt}{unit}, {rate_fmt}, {remaining} left\n",
+    )

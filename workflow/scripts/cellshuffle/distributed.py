@@ -1,0 +1,44 @@
+"""Several processes that train one model: rank, world size and sums; one process by default."""
+
+import os
+
+import torch
+import torch.distributed as dist
+
+
+def join():
+    """Enter the process group that torchrun describes in the environment, if it does."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
+        on_gpu = torch.cuda.is_available()
+        if on_gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if on_gpu else "gloo")
+
+
+def rank():
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size():
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def sum_over_ranks(tensor):
+    """Add up `tensor` over all processes, in place."""
+    if dist.is_initialized():
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def gather_strings(text):
+    """The `text` of every process, by rank."""
+    if not dist.is_initialized():
+        return [text]
+    texts = [None] * world_size()
+    dist.all_gather_object(texts, text)
+    return texts
+
+
+def leave():
+    if dist.is_initialized():
+        dist.destroy_process_group()

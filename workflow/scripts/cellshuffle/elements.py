@@ -1,0 +1,164 @@
+"""Intervals of a one-dimensional HDF5 dataset: memory-mapped where it lies flat, decoded by chunk else."""
+
+import mmap
+import os
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+
+import h5py
+import numpy as np
+
+from cellshuffle.errors import InputError
+
+RESIDENT_BYTES = 256 * 2**20  # mapped pages a job keeps before it hands them back to the page cache
+ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
+PAGE = mmap.PAGESIZE
+
+
+def open_elements(*datasets, workers=1, random=False):
+    """Readers of one-dimensional datasets, all mapped or all decoded: `.read(starts, stops)`.
+
+    workers: threads that decode chunks; random: intervals come in no order, so the kernel is told
+    not to read ahead.
+    """
+    if all(is_flat(dataset) for dataset in datasets):
+        return [Mapped(dataset, random) for dataset in datasets]
+    return [Chunked(dataset, workers) for dataset in datasets]
+
+
+def is_flat(dataset):
+    """Whether the elements of `dataset` lie one after the other in its file, ready to be mapped."""
+    flat = dataset.chunks is None and dataset.dtype.isnative and dataset.size > 0
+    return flat and dataset.id.get_offset() is not None
+
+
+class Mapped:
+    """A contiguous dataset mapped into memory; nothing is copied until a batch is gathered."""
+
+    def __init__(self, dataset, random=False):
+        path, offset, self.dtype = dataset.file.filename, dataset.id.get_offset(), dataset.dtype
+        if offset + dataset.nbytes > os.path.getsize(path):
+            raise InputError(
+                f"{path}: truncated, {dataset.name} reaches beyond the end of the file"
+            )
+        with open(path, "rb") as file:
+            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if random:
+            self.map.madvise(mmap.MADV_RANDOM)
+        self.offset = offset
+        self.array = np.frombuffer(self.map, dataset.dtype, dataset.size, offset)
+        self.touched = 0
+
+    def read(self, starts, stops):
+        """Announce the sorted intervals to the kernel; return the whole array and their starts."""
+        self._announce(starts, stops)
+        return self.array, starts
+
+    def _announce(self, starts, stops):
+        size = self.array.itemsize
+        first = (self.offset + starts * size) // PAGE * PAGE
+        last = self.offset + stops * size
+        self.touched += int((last - first).sum())
+        if self.touched > RESIDENT_BYTES:  # page cache stays, this process's share of it goes
+            self.map.madvise(mmap.MADV_DONTNEED)
+            self.touched = 0
+        apart = np.flatnonzero(first[1:] > np.maximum.accumulate(last)[:-1] + ANNOUNCE_GAP)
+        begin = first[np.r_[0, apart + 1]]
+        length = last[np.r_[apart, len(last) - 1]] - begin
+        begin, length = begin[length > 0], length[length > 0]
+        for _ in map(self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()):
+            pass
+
+
+class Chunked:
+    """A chunked (compressed) dataset: every chunk an interval touches is decoded exactly once."""
+
+    def __init__(self, dataset, workers):
+        self.dataset, self.dtype, self.size = dataset, dataset.dtype, dataset.size
+        self.chunk = (
+            dataset.chunks[0] if dataset.chunks else max(1, 2**20 // dataset.dtype.itemsize)
+        )
+        self.decode = _decoder(dataset)
+        self.pool = ThreadPoolExecutor(workers) if workers > 1 and self.decode else None
+
+    def read(self, starts, stops):
+        """Concatenate sorted, disjoint intervals; return the elements and each interval's start."""
+        begins = np.zeros(len(starts) + 1, np.int64)
+        np.cumsum(stops - starts, out=begins[1:])
+        out = np.empty(begins[-1], self.dtype)
+        chunks = touched_chunks(starts, stops, self.chunk)
+        lows = np.searchsorted(stops, chunks * self.chunk, side="right")
+        highs = np.searchsorted(starts, (chunks + 1) * self.chunk, side="left")
+
+        def copy(chunk, low, high, raw):
+            edge = chunk * self.chunk
+            values = self._values(chunk, raw)
+            left = np.clip(starts[low:high] - edge, 0, self.chunk)
+            right = np.clip(stops[low:high] - edge, 0, self.chunk)
+            place = begins[low] + max(0, edge - starts[low])
+            pieces = list(map(values.__getitem__, map(slice, left.tolist(), right.tolist())))
+            np.concatenate(pieces, out=out[place : place + int((right - left).sum())])
+
+        jobs = zip(chunks.tolist(), lows.tolist(), highs.tolist(), strict=True)
+        if self.pool is None:
+            for chunk, low, high in jobs:
+                copy(chunk, low, high, self._raw(chunk))
+        else:  # HDF5 reads one chunk at a time; only decoding runs in parallel
+            for part in _batched(jobs, 64):
+                done = [self.pool.submit(copy, *job, self._raw(job[0])) for job in part]
+                for future in done:
+                    future.result()
+        return out, begins[:-1]
+
+    def _raw(self, chunk):
+        if self.decode is None:
+            return None
+        return self.dataset.id.read_direct_chunk((chunk * self.chunk,))
+
+    def _values(self, chunk, raw):
+        if self.decode is None:
+            return self.dataset[chunk * self.chunk : (chunk + 1) * self.chunk]
+        return self.decode(*raw)
+
+
+def touched_chunks(starts, stops, chunk):
+    """Sorted numbers of the chunks of `chunk` elements that non-empty sorted intervals touch."""
+    full = stops > starts
+    first, last = starts[full] // chunk, (stops[full] - 1) // chunk
+    count = last - first + 1
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.unique(np.repeat(first, count) + within)
+
+
+def _batched(iterable, size):
+    part = []
+    for item in iterable:
+        part.append(item)
+        if len(part) == size:
+            yield part
+            part = []
+    yield part
+
+
+def _decoder(dataset):
+    """A function (filter mask, bytes) -> elements for gzip and shuffle; None leaves it to HDF5."""
+    filters = dataset.id.get_create_plist()
+    names = [filters.get_filter(k)[0] for k in range(filters.get_nfilters())]
+    known = [[], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]]
+    if dataset.chunks is None or dataset.is_virtual or names not in known:
+        return None
+    dtype = dataset.dtype
+
+    def decode(skipped, raw):
+        for position in reversed(range(len(names))):
+            if skipped >> position & 1:
+                continue
+            if names[position] == h5py.h5z.FILTER_DEFLATE:
+                raw = zlib.decompress(raw)
+            else:
+                planes = np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, -1)
+                raw = np.ascontiguousarray(planes.T)
+        return np.frombuffer(raw, dtype)
+
+    return decode

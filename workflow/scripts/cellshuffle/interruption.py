@@ -1,0 +1,23 @@
+"""SIGTERM, which schedulers send before they kill, as a question the loop can ask."""
+
+import signal
+import threading
+from contextlib import contextmanager
+
+
+class Stopped(Exception):
+    """The job was told to end and its checkpoint stands: starting it again goes on from there."""
+
+
+@contextmanager
+def term_signal():
+    """Yield a function that tells whether SIGTERM has come; the old handler returns afterwards."""
+    told = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield told.is_set
+        return
+    old = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    try:
+        yield told.is_set
+    finally:
+        signal.signal(signal.SIGTERM, old)

@@ -1,0 +1,131 @@
+"""One training as a plain description: `python -m cellshuffle.job job.json` runs it, torchrun too."""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cellshuffle import distributed
+from cellshuffle.checkpoint import fingerprint
+from cellshuffle.console import progress
+from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
+from cellshuffle.interruption import Stopped
+from cellshuffle.plates import Plates
+from cellshuffle.strategies import is_sequential, is_weighted, make_sampler
+from cellshuffle.training import Settings, train
+
+
+def run_job(job):
+    """Train as `job` says and write its outputs; the checkpoint goes once they stand.
+
+    job: {"strategy": name, "entry": config entry, "settings": see training.Settings,
+    "plates": {"train": [paths], "test": [paths]}, "max_cells": {"train", "test"}, "layer",
+    "workers", "labels": {"train", "test", "classes"}, "weights": path or None,
+    "outputs": {"metrics", "history", "predictions", "model", "checkpoint"}}
+    """
+    classes = read_json(job["labels"]["classes"])
+    labels = {split: load_npy(job["labels"][split]) for split in ("train", "test")}
+    random = not is_sequential(job["entry"])
+    plates = {
+        split: Plates(
+            job["plates"][split],
+            job["max_cells"][split],
+            layer=job["layer"],
+            workers=job["workers"],
+            random=random and split == "train",
+        )
+        for split in ("train", "test")
+    }
+    weights = load_npy(job["weights"]) if is_weighted(job["entry"]) else None
+    settings = Settings(**job["settings"])
+    result = train(
+        (plates["train"], labels["train"]),
+        (plates["test"], labels["test"]),
+        classes,
+        make_sampler(job["entry"], weights),
+        settings,
+        job["outputs"]["checkpoint"],
+        fingerprint(_deciding(job, classes), _files(job)),
+        progress,
+    )
+    if result is not None:
+        _write(job, result, plates, classes, labels["test"])
+
+
+def launch(job, world_size, folder):
+    """Run the job in this process, or with torchrun in `world_size` processes of this machine."""
+    if world_size == 1:
+        return run_job(job)
+    description = Path(folder) / "job.json"
+    write_json(description, job)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += [f"--nproc-per-node={world_size}", "-m", "cellshuffle.job", str(description)]
+    library = str(Path(__file__).parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([library, *sys.path])}
+    ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    sys.stderr.write(ended.stderr)
+    if ended.returncode:
+        raise RuntimeError(f"torchrun ended with exit code {ended.returncode}")
+    description.unlink()
+
+
+def _deciding(job, classes):
+    """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
+    settings = {k: v for k, v in job["settings"].items() if k not in ("checkpoint_minutes", "prefetch")}
+    return {
+        "entry": job["entry"],
+        "settings": settings | {"world_size": distributed.world_size()},
+        "max_cells": job["max_cells"],
+        "layer": job["layer"],
+        "classes": classes,
+    }
+
+
+def _files(job):
+    weights = [job["weights"]] if is_weighted(job["entry"]) else []
+    labels = [job["labels"]["train"], job["labels"]["test"]]
+    return [*itertools.chain(*job["plates"].values()), *labels, *weights]
+
+
+def _write(job, result, plates, classes, test_labels):
+    outputs, state, tasks = job["outputs"], result.state, list(classes)
+    with whole(outputs["model"]) as partial, open(partial, "wb") as file:
+        parameters = {"weight": state.weight.cpu(), "bias": state.bias.cpu()}
+        torch.save(parameters | {"classes": classes, "genes": plates["train"].genes.tolist()}, file)
+    narrow = np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
+    save_npz(
+        outputs["predictions"],
+        tasks=np.array(tasks),
+        prediction=result.predictions.astype(narrow),
+        truth=np.asarray(test_labels[: len(plates["test"])]).astype(narrow),
+        **{f"classes_{task}": np.array(names) for task, names in classes.items()},
+    )
+    write_rows(outputs["history"], state.history)
+    write_json(
+        outputs["metrics"],
+        {
+            "strategy": job["strategy"],
+            "seed": job["settings"]["seed"],
+            "epochs": job["settings"]["epochs"],
+            "n_train": len(plates["train"]),
+            "n_test": len(plates["test"]),
+            "tasks": tasks,
+            "scores": result.scores,
+            "order_sha256": state.orders,
+        },
+    )
+    Path(outputs["checkpoint"]).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    distributed.join()
+    try:
+        run_job(read_json(sys.argv[1]))
+    except Stopped as stopped:
+        sys.exit(str(stopped))
+    finally:
+        distributed.leave()

@@ -1,0 +1,119 @@
+"""Every task's label of every cell, as codes into the sorted class names of the atlas."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from cellshuffle.errors import InputError
+from cellshuffle.plates import open_h5ad
+from cellshuffle.tables import column_codes
+
+
+def read_lookup(lookup):
+    """{value of the column: class} from a CSV, TSV or Parquet table, plus the config's `extra`.
+
+    lookup: {"table": path, "key": column, "value": column, "extra": {key: class}}.
+    Raises InputError when the table, one of its columns or a value is missing, or a key has two.
+    """
+    path, key, value = Path(lookup["table"]), lookup["key"], lookup["value"]
+    rows = _read_table(path, [key, value])
+    table = {}
+    for k, v in rows:
+        if v is None or str(v) == "":
+            raise InputError(f"{path}: '{k}' has no {value}")
+        if table.setdefault(str(k), str(v)) != str(v):
+            raise InputError(
+                f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'"
+            )
+    return table | {str(k): str(v) for k, v in (lookup.get("extra") or {}).items()}
+
+
+def _read_table(path, columns):
+    if not path.exists():
+        raise InputError(f"{path}: there is no such lookup table")
+    if path.suffix == ".parquet":
+        from pyarrow import ArrowException, parquet
+
+        try:
+            there = parquet.read_schema(path).names
+            _check_columns(path, columns, there)
+            table = parquet.read_table(path, columns=columns).to_pydict()
+        except ArrowException as error:
+            raise InputError(f"{path}: not a readable Parquet file ({error})") from None
+        return list(zip(*(table[column] for column in columns), strict=True))
+    delimiter = "\t" if path.suffix in (".tsv", ".txt") else ","
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            _check_columns(path, columns, reader.fieldnames or [])
+            return [tuple(row[column] for column in columns) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from None
+
+
+def _check_columns(path, columns, there):
+    for column in columns:
+        if column not in there:
+            raise InputError(f"{path}: has no column '{column}' (it has: {', '.join(there)})")
+
+
+def plate_labels(paths, tasks):
+    """Per plate and task, the code of every cell and the label of every code.
+
+    paths: h5ad files; tasks: the config's {task: {"column", "lookup"?}}.
+    Returns {task: [(codes (n_cells,), labels (n_values,) str), ...]}, a pair a plate.
+    Raises InputError listing every label that no lookup table has and every missing value.
+    """
+    lookups = {
+        task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")
+    }
+    found = {task: [] for task in tasks}
+    missing = {}
+    for path in paths:
+        with open_h5ad(path) as file:
+            columns = {entry["column"] for entry in tasks.values()}
+            codes = {column: column_codes(file, column) for column in columns}
+        for task, entry in tasks.items():
+            cells, values = codes[entry["column"]]
+            absent = int((cells < 0).sum())
+            if absent:
+                raise InputError(
+                    f"{path}: {absent} cells have no value in obs column '{entry['column']}'"
+                )
+            if len(cells) and cells.max() >= len(values):
+                raise InputError(
+                    f"{path}: obs column '{entry['column']}' has codes beyond its categories"
+                )
+            if task in lookups:
+                counts = np.bincount(cells, minlength=len(values))
+                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                    if count and value not in lookups[task]:
+                        missing.setdefault((task, value), []).append(count)
+                values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
+            found[task].append((cells, values))
+    if missing:
+        raise InputError("\n".join(_missing_lines(missing, tasks)))
+    return found
+
+
+def _missing_lines(missing, tasks):
+    for (task, value), counts in missing.items():
+        table = tasks[task]["lookup"]["table"]
+        yield (
+            f"{table}: no {tasks[task]['lookup']['value']} for '{value}' ({sum(counts)} cells); add a row, "
+            f"or `extra: {{{value}: <class>}}` under tasks: {task}: lookup:"
+        )
+
+
+def class_names(found):
+    """Sorted distinct labels that at least one cell has, over all plates: list of str."""
+    return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in found)))
+
+
+def encode(found, names):
+    """Codes into `names`, one int array a plate."""
+    place = {name: code for code, name in enumerate(names)}
+    for codes, values in found:
+        table = np.array([place.get(value, 0) for value in values.tolist()], np.int64)
+        yield table[codes] if len(codes) else np.zeros(0, np.int64)

@@ -1,0 +1,149 @@
+"""Linear classifiers of all tasks as one matrix product, with its gradient written out.
+
+The weight is one (n_genes, sum of classes) matrix, a slice of columns a task. Its gradient is not
+left to autograd, because only the genes expressed in a batch have one: on the CPU the product and
+its gradient touch the rows of those genes alone. Every sum runs over one output row, in order, so
+results do not depend on the number of threads. On a GPU the batch is made dense on the device.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import embedding_bag, log_softmax
+
+TRANSFORMS = ("none", "log1p", "cp10k_log1p")
+
+
+@dataclass
+class Head:
+    """Where a task's classes lie among the columns of the weight."""
+
+    task: str
+    columns: slice
+
+
+def heads(classes):
+    """A Head per task of {task: class names}."""
+    stops = np.cumsum([len(names) for names in classes.values()]).tolist()
+    starts = [0, *stops[:-1]]
+    return [Head(task, slice(a, b)) for task, a, b in zip(classes, starts, stops, strict=True)]
+
+
+def initial_parameters(n_genes, heads, seed):
+    """Weight (n_genes, sum of classes), Xavier-uniform per head, and zero bias; float32, on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.empty(n_genes, heads[-1].columns.stop)
+    for head in heads:
+        n_classes = head.columns.stop - head.columns.start
+        block = torch.empty(n_genes, n_classes)
+        torch.nn.init.xavier_uniform_(block, generator=generator)
+        weight[:, head.columns] = block
+    return weight, torch.zeros(weight.shape[1])
+
+
+def transformed(rows, transform):
+    """(nnz,) float32 values of CSR rows: as they are, log1p, or counts per 10,000 then log1p."""
+    values = rows.data.astype(np.float32)
+    if transform == "none":
+        return values
+    if transform == "cp10k_log1p":
+        count = np.diff(rows.indptr)
+        total = np.zeros(len(count))
+        cell = np.repeat(np.arange(len(count)), count)
+        total += np.bincount(cell, weights=values, minlength=len(count))
+        values *= np.repeat(1e4 / np.maximum(total, 1e-12), count).astype(np.float32)
+    return np.log1p(values, out=values)
+
+
+class SparseCounts:
+    """Counts of a batch on the CPU: by cell for the product, by gene for the gradient."""
+
+    def __init__(self, rows, transform, n_genes, gradient=True):
+        values = transformed(rows, transform)
+        self.values = torch.from_numpy(values)
+        self.genes = torch.from_numpy(rows.indices.astype(np.int32))
+        self.offsets = torch.from_numpy(rows.indptr.astype(np.int32))
+        if gradient:
+            order = np.argsort(rows.indices, kind="stable")
+            gene = rows.indices[order]
+            first = np.flatnonzero(np.diff(gene, prepend=gene[:1] + 1))
+            cell = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
+            self.expressed = torch.from_numpy(gene[first].astype(np.int64))
+            self.gene_offsets = torch.from_numpy(np.append(first, len(gene)).astype(np.int32))
+            self.cells = torch.from_numpy(cell[order])
+            self.gene_values = torch.from_numpy(values[order])
+
+    def times(self, weight):
+        """(batch, n_columns) product with the weight."""
+        return embedding_bag(
+            self.genes,
+            weight,
+            self.offsets,
+            mode="sum",
+            per_sample_weights=self.values,
+            include_last_offset=True,
+        )
+
+    def write_gradient(self, from_above, gradient, previous):
+        """Set `gradient` (n_genes, n_columns) to counts^T @ from_above; clears `previous`' rows only."""
+        if previous is not None:
+            gradient.index_fill_(0, previous.expressed, 0)
+        rows = embedding_bag(
+            self.cells,
+            from_above,
+            self.gene_offsets,
+            mode="sum",
+            per_sample_weights=self.gene_values,
+            include_last_offset=True,
+        )
+        gradient.index_copy_(0, self.expressed, rows)
+
+
+class DenseCounts:
+    """Counts of a batch on a GPU: CSR arrives pinned and asynchronously, and is made dense there."""
+
+    def __init__(self, rows, transform, n_genes, gradient=True):
+        self.shape = len(rows.indptr) - 1, n_genes
+        cell = np.repeat(np.arange(self.shape[0], dtype=np.int64), np.diff(rows.indptr))
+        self.places = torch.from_numpy(cell * n_genes + rows.indices)
+        self.values = torch.from_numpy(transformed(rows, transform))
+        if torch.cuda.is_available():
+            self.places, self.values = self.places.pin_memory(), self.values.pin_memory()
+
+    def _matrix(self, device):
+        dense = torch.zeros(self.shape, device=device)
+        places = self.places.to(device, non_blocking=True)
+        values = self.values.to(device, non_blocking=True)
+        return dense.view(-1).scatter_add_(0, places, values).view(self.shape)
+
+    def times(self, weight):
+        self.matrix = self._matrix(weight.device)
+        return self.matrix @ weight
+
+    def write_gradient(self, from_above, gradient, previous):
+        torch.mm(self.matrix.T, from_above, out=gradient)
+
+
+def counts_type(device):
+    """How the counts of a batch reach `device`."""
+    return SparseCounts if torch.device(device).type == "cpu" else DenseCounts
+
+
+def losses_and_gradient(logits, labels, heads, n_cells):
+    """Summed cross-entropy of each task, and the gradient of the sum of their means.
+
+    logits: (batch, n_columns), overwritten with the gradient; labels: (batch, n_tasks) int64;
+    n_cells: what the means divide by (the batch, or the global batch of several processes).
+    Returns ((n_tasks,) losses summed over the batch, (batch, n_columns) gradient).
+    """
+    losses = []
+    for position, head in enumerate(heads):
+        block = log_softmax(logits[:, head.columns], dim=1)
+        label = labels[:, position, None]
+        losses.append(-block.gather(1, label).sum())
+        gradient = block.exp_().scatter_add_(
+            1, label, torch.full_like(label, -1, dtype=block.dtype)
+        )
+        logits[:, head.columns] = gradient / n_cells
+    return torch.stack(losses), logits

@@ -1,0 +1,238 @@
+"""The training loop: batches in, a linear model, its scores and its history out."""
+
+import hashlib
+import itertools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cellshuffle import distributed
+from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
+from cellshuffle.console import say
+from cellshuffle.errors import InputError
+from cellshuffle.evaluation import evaluate
+from cellshuffle.interruption import Stopped, term_signal
+from cellshuffle.loading import Batch, Loading, ahead, epoch_batches
+from cellshuffle.model import counts_type, heads, initial_parameters, losses_and_gradient
+from cellshuffle.plates import Rows
+
+GPU_LOOKS = 1000  # steps between two looks at a GPU's loss: each look makes the host wait for it
+
+
+@dataclass
+class Settings:
+    """What a training is asked to do; the names are those of the config."""
+
+    strategy: str
+    seed: int
+    epochs: int
+    batch_size: int
+    fetch_factor: int
+    learning_rate: float
+    transform: str = "none"
+    device: str = "auto"
+    threads: int = 1
+    prefetch: int = 32  # batches prepared ahead of the model
+    checkpoint_minutes: float = 10
+
+
+@dataclass
+class Result:
+    """What a training leaves behind."""
+
+    scores: dict  # {task: {metric: value}} after the last epoch
+    predictions: np.ndarray  # (n_test, n_tasks) codes
+    state: State  # weight, bias, history and the SHA-256 of every epoch's order
+
+
+def train(train_data, test_data, classes, sampler, settings, checkpoint, fingerprint, progress):
+    """Train the linear classifiers of all tasks, a pass over the sampler's cells an epoch.
+
+    train_data, test_data : (Plates, labels (n_cells, n_tasks) codes)
+    classes : {task: class names}
+    sampler : an scDataset strategy
+    checkpoint : path; written every `checkpoint_minutes` and at the end of every epoch
+    fingerprint : of everything that decides the numbers; another one's checkpoint is discarded
+    progress : callable (total, unit, label) -> object with update(n) and close()
+    Returns a Result; None on the ranks after the first of several processes.
+    Raises InputError when labels do not fit or the loss is not finite, Stopped after SIGTERM.
+    """
+    torch.set_num_threads(settings.threads)
+    tasks = heads(classes)
+    for (plates, labels), split in ((train_data, "train"), (test_data, "test")):
+        check_labels(labels, len(plates), classes, split)
+    state = _start(train_data[0].n_genes, tasks, settings)
+    load_checkpoint(checkpoint, fingerprint, state, first_rank=distributed.rank() == 0)
+
+    def save():
+        total = distributed.sum_over_ranks(state.losses.clone())
+        if distributed.rank() == 0:
+            save_checkpoint(checkpoint, fingerprint, state, total)
+
+    with torch.no_grad(), term_signal() as told_to_stop:
+        while state.epoch < settings.epochs:
+            seen, digest = train_epoch(
+                state, train_data, sampler, tasks, settings, save, told_to_stop, progress
+            )
+            save()  # an epoch that is done is not lost while it is tested
+            scores, predictions = test_epoch(state, test_data, tasks, settings, told_to_stop, seen)
+            state.next_epoch(digest)
+    return Result(scores, predictions, state) if distributed.rank() == 0 else None
+
+
+def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progress):
+    """One pass over the sampler's cells, from `state.step` on.
+
+    Returns (cells seen by all processes, SHA-256 of the order in which the model saw them).
+    """
+    plates, labels = data
+    device, several = state.weight.device, distributed.world_size() > 1
+    label = (
+        f"{settings.strategy} seed {settings.seed}, epoch {state.epoch + 1} of {settings.epochs}"
+    )
+    promised, done_before = sampler.get_len(plates), state.step
+    batches = prepared_batches(plates, labels, sampler, settings, state, counts_type(device))
+    order, seen, step, previous, saved_at = hashlib.sha256(), 0, 0, None, time.monotonic()
+    bar = progress(promised, "cells", label)
+
+    for cells, counts, codes in state.timed(ahead(batches, settings.prefetch)):
+        order.update(cells)
+        step += 1
+        n_cells, stop = len(cells), told_to_stop()
+        save_now = stop or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
+        if several:  # all processes know the size of the global batch and stop at the same step
+            n_cells, stop, save_now = distributed.sum_over_ranks(
+                torch.tensor([n_cells, stop, save_now], device=device)
+            ).tolist()
+
+        if step > done_before:
+            logits = counts.times(state.weight) + state.bias
+            codes = codes.to(device, non_blocking=True)
+            losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
+            counts.write_gradient(gradient, state.weight.grad, previous)
+            torch.sum(gradient, dim=0, out=state.bias.grad)
+            if several:
+                distributed.sum_over_ranks(state.weight.grad)
+                distributed.sum_over_ranks(state.bias.grad)
+            state.adam.step()
+            state.losses += losses
+            state.step = step
+            previous = counts
+            if device.type == "cpu" or step % GPU_LOOKS == 0:
+                check_finite(state.losses, step, settings)
+            if save_now:
+                save()
+                saved_at = time.monotonic()
+        if stop:
+            raise Stopped(
+                f"{label}: told to stop; the checkpoint holds step {state.step}, start again to go on"
+            )
+        seen += n_cells
+        bar.update(n_cells)
+
+    bar.close()
+    check_finite(state.losses, step, settings)
+    if seen != promised:
+        raise InputError(f"{label}: {seen} cells were read, but the strategy promised {promised}")
+    return seen, combined_digest(order)
+
+
+def test_epoch(state, data, tasks, settings, told_to_stop, seen):
+    """Scores and predictions on the test plates after an epoch; a row of history is added."""
+
+    def tick(n_cells):
+        if told_to_stop():
+            raise Stopped(f"{settings.strategy}: told to stop while testing; start again to go on")
+
+    began = time.perf_counter()
+    scores, predictions = evaluate(
+        *data, state.weight, state.bias, tasks, settings.transform, settings.prefetch, tick
+    )
+    losses = distributed.sum_over_ranks(state.losses.clone()).cpu().numpy() / seen
+    state.add_history(seen, losses.tolist(), scores, time.perf_counter() - began)
+    row = state.history[-1]
+    scored = ", ".join(f"{task} {values['macro_f1']:.3f}" for task, values in scores.items())
+    say(
+        f"{settings.strategy} seed {settings.seed}, epoch {row['epoch']} of {settings.epochs}: "
+        f"{row['cells_per_second']:,.0f} cells/s, macro F1 {scored}"
+    )
+    return scores, predictions
+
+
+def prepared_batches(plates, labels, sampler, settings, state, counts_of):
+    """Yield (cells, counts, codes (batch, n_tasks) int64) of the epoch; counts ready for the device.
+
+    Batches that an earlier job took come with counts None. With several processes the one with
+    fewer batches ends with empty ones, so that all take the same number of steps.
+    """
+    rank, world_size = distributed.rank(), distributed.world_size()
+    loading = Loading(settings.batch_size, settings.fetch_factor, settings.seed, rank, world_size)
+    batches = epoch_batches(plates, labels, sampler, loading, state.epoch, state.step)
+    if world_size > 1:
+        nothing = Rows(np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(1, np.int64))
+        empty = Batch(np.zeros(0, np.int64), nothing, np.zeros((0, labels.shape[1]), np.int64))
+        fetch = settings.batch_size * settings.fetch_factor
+        mine = range(0, sampler.get_len(plates), fetch)[::world_size]  # fetches of rank 0, the most
+        steps = sum(
+            -(-min(fetch, sampler.get_len(plates) - f) // settings.batch_size) for f in mine
+        )
+        batches = itertools.islice(itertools.chain(batches, itertools.repeat(empty)), steps)
+    for batch in batches:
+        if batch.rows is None:
+            yield batch.cells, None, None
+        else:
+            counts = counts_of(batch.rows, settings.transform, plates.n_genes)
+            yield batch.cells, counts, torch.from_numpy(batch.labels)
+
+
+def check_labels(labels, n_cells, classes, split):
+    """Raise InputError unless every one of `n_cells` has a code of a class for every task."""
+    if labels.shape != (n_cells, len(classes)):
+        raise InputError(
+            f"labels/{split}.npy: {labels.shape[0]} cells and {labels.shape[1]} tasks, but the plates have "
+            f"{n_cells} cells and the config {len(classes)} tasks; delete it to make it again"
+        )
+    limits = np.array([len(names) for names in classes.values()])
+    for low in range(0, n_cells, 2**22):
+        wrong = (labels[low : low + 2**22] >= limits) | (labels[low : low + 2**22] < 0)
+        if wrong.any():
+            cell, task = np.argwhere(wrong)[0]
+            raise InputError(
+                f"labels/{split}.npy: cell {low + cell} has code {labels[low + cell, task]} for task "
+                f"'{list(classes)[task]}', which has {limits[task]} classes; delete it to make it again"
+            )
+
+
+def check_finite(losses, step, settings):
+    """Raise InputError when the losses summed so far are not finite."""
+    if not torch.isfinite(losses).all():
+        raise InputError(
+            f"strategy {settings.strategy}, seed {settings.seed}: the loss is not finite at step {step} "
+            f"(learning rate {settings.learning_rate:g}); lower training: learning_rate, or look for "
+            "extreme values in X"
+        )
+
+
+def combined_digest(order):
+    """SHA-256 of the order of cells; of several processes, that of their digests joined by rank."""
+    digests = distributed.gather_strings(order.hexdigest())
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+
+
+def _start(n_genes, tasks, settings):
+    """The state before the first step, on the device."""
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and not torch.cuda.is_available():
+        raise InputError(
+            f"training: device: '{device}' is asked for, but PyTorch finds no GPU here"
+        )
+    weight, bias = (p.to(device) for p in initial_parameters(n_genes, tasks, settings.seed))
+    weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
+    adam = torch.optim.Adam([weight, bias], lr=settings.learning_rate, fused=True)
+    return State(weight, bias, adam, torch.zeros(len(tasks), dtype=torch.float64, device=device))

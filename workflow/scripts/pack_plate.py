@@ -1,0 +1,21 @@
+"""A plate as it was published in; the same plate as an uncompressed, contiguous h5ad out."""
+
+from cellshuffle.console import progress, run_rule, say
+from cellshuffle.packing import pack
+from cellshuffle.selection import select_cells
+from cellshuffle.tables import n_rows
+from cellshuffle.plates import member, open_h5ad
+
+
+def main(snakemake):
+    source, target = snakemake.input.plate, snakemake.output[0]
+    select = select_cells(source, snakemake.params.layer, **snakemake.params.select)
+    with open_h5ad(source) as file:
+        n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
+    bar = progress(n_cells, "cells", f"packing plate {snakemake.wildcards.plate}")
+    pack(source, target, snakemake.params.layer, select, snakemake.threads, bar.update)
+    bar.close()
+    say(f"plate {snakemake.wildcards.plate}: {n_cells:,} cells packed into {target}")
+
+
+run_rule(main, snakemake)  # noqa: F821

@@ -1,0 +1,54 @@
+"""Training codes and class names in; a table of label combinations and a weight per training cell out."""
+
+import numpy as np
+from cellshuffle.console import run_rule, say
+from cellshuffle.files import load_npy, read_json, whole, write_rows
+from cellshuffle.labels import class_names, encode, plate_labels
+from cellshuffle.weights import BLOCK, combine, count_combinations, weight_of_count
+
+
+def main(snakemake):
+    classes = read_json(snakemake.input.classes)
+    labels = load_npy(snakemake.input.labels)
+    balance, baseline = snakemake.params.balance, snakemake.params.baseline
+    names, codes = balanced_labels(balance, classes, labels, list(snakemake.input.train))
+    n_classes = tuple(map(len, names))
+    count = count_combinations(codes, n_classes)
+    weight = weight_of_count(count, baseline)
+    present = np.flatnonzero(count)
+    columns = [
+        np.array(values)[part]
+        for values, part in zip(names, np.unravel_index(present, n_classes), strict=True)
+    ]
+    rows = zip(*columns, count[present].tolist(), weight[present].tolist(), strict=True)
+    header = [*balance, "count", "weight"]
+    write_rows(snakemake.output.combinations, [dict(zip(header, row, strict=True)) for row in rows])
+    with whole(snakemake.output.cells) as partial:
+        cells = np.lib.format.open_memmap(partial, "w+", np.float64, (len(labels),))
+        for low in range(0, len(labels), BLOCK):
+            cells[low : low + BLOCK] = weight[combine(codes[low : low + BLOCK], n_classes)]
+        cells.flush()
+    say(
+        f"{len(present):,} combinations of {' x '.join(balance)}, of {count[present].min():,} to "
+        f"{count[present].max():,} cells; weights {weight[present].min():.3g} to {weight[present].max():.3g}"
+    )
+
+
+def balanced_labels(balance, classes, labels, paths):
+    """([class names], (n_train, k) codes) of the tasks or obs columns named in `balance`."""
+    if all(name in classes for name in balance):
+        columns = [list(classes).index(name) for name in balance]
+        return [classes[name] for name in balance], labels[:, columns]
+    names, codes = [], np.empty((len(labels), len(balance)), np.int32)
+    for position, name in enumerate(balance):
+        if name in classes:
+            names.append(classes[name])
+            codes[:, position] = labels[:, list(classes).index(name)]
+        else:
+            found = plate_labels(paths, {name: {"column": name}})[name]
+            names.append(class_names(found))
+            codes[:, position] = np.concatenate(list(encode(found, names[-1])))[: len(labels)]
+    return names, codes
+
+
+run_rule(main, snakemake)  # noqa: F821
