@@ -1,0 +1,27 @@
+# From published plates to plates that can be memory-mapped.
+
+
+# Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
+rule pack_plate:
+    input:
+        plate=lambda wildcards: source_path(wildcards.plate),
+        genes=ATLAS["genes"] or [],
+    output:
+        f"{PACKED}/plate{{plate}}.h5ad",
+    log:
+        f"{RUN}/logs/pack_plate/{{plate}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/pack_plate/{{plate}}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=pack_mem_mb,
+        runtime=pack_runtime,
+        disk_mb=pack_disk_mb,
+    params:
+        layer=ATLAS["layer"],
+        select=plate_selection,
+        stamp=lambda wildcards, input: stamp(input.plate),
+    script:
+        "../scripts/pack_plate.py"

@@ -1,0 +1,122 @@
+# The configuration, checked before anything runs, and the paths that all rules share.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+import yaml
+
+min_version("9.0")
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+from cellshuffle import configuration
+
+SCHEMA = yaml.safe_load(
+    (Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml").read_text()
+)
+
+
+def checked(problems):
+    """Stop with one line a problem."""
+    problems = list(problems)
+    if problems:
+        raise WorkflowError("the configuration cannot be used:\n" + "\n".join(problems))
+
+
+checked(configuration.schema_problems(config, SCHEMA))
+configuration.fill_defaults(config, SCHEMA)
+checked(configuration.sense_problems(config))
+
+RUN = f"results/{config['run']}"
+ATLAS = config["atlas"]
+ATLAS_DIR, PLATE_FILE = ATLAS["dir"], ATLAS["plate_file"]
+PACKED = ATLAS["packed_dir"] or f"{RUN}/packed"
+TASKS = list(config["tasks"])
+STRATEGIES = list(config["strategies"])
+SEEDS = config["training"]["seeds"]
+MAX_CELLS = {"train": ATLAS["max_train_cells"], "test": ATLAS["max_test_cells"]}
+# Plates of each split. With atlas.split every plate is packed twice, as <plate>-train and <plate>-test.
+if ATLAS["split"]:
+    PLATES = {
+        side: [f"{plate}-{side}" for plate in ATLAS["train_plates"]] for side in ("train", "test")
+    }
+else:
+    PLATES = {side: list(ATLAS[f"{side}_plates"]) for side in ("train", "test")}
+SOURCES = ATLAS["train_plates"] + (ATLAS.get("test_plates") or [])
+
+
+wildcard_constraints:
+    plate=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    strategy="|".join(STRATEGIES),
+    seed=r"\d+",
+
+
+def source_path(plate):
+    """The file that a plate was published in; of a divided plate, that of the whole one."""
+    if ATLAS["split"]:
+        plate = str(plate).removesuffix("-train").removesuffix("-test")
+    return os.path.join(ATLAS_DIR, PLATE_FILE.format(plate=plate))
+
+
+def plate_paths(split):
+    """The files that labels and training read, packed or as published."""
+    if ATLAS["pack"]:
+        return [f"{PACKED}/plate{plate}.h5ad" for plate in PLATES[split]]
+    return [source_path(plate) for plate in PLATES[split]]
+
+
+def stamp(path):
+    """Size and modification time of a file given by the user, so that another file is noticed."""
+    if ATLAS["simulate"] or not os.path.exists(path):
+        return None
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def lookup_tables():
+    """Tables that the tasks look classes up in."""
+    lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
+    return sorted({lookup["table"] for lookup in lookups})
+
+
+def plate_selection(wildcards):
+    """What packing keeps of a source file: see cellshuffle.selection.select_cells."""
+    selection = {"genes": ATLAS["genes"]}
+    plate = str(wildcards.plate)
+    if ATLAS["split"]:
+        plate, _, side = plate.rpartition("-")
+        selection["split"] = ATLAS["split"] | {"side": side}
+    if ATLAS["plate_column"]:
+        selection["plate"] = {"column": ATLAS["plate_column"], "value": plate}
+    return selection
+
+
+def strategy_entry(wildcards):
+    """A strategy's own keys, batch size and fetch factor left to the training settings."""
+    return {
+        key: value
+        for key, value in config["strategies"][wildcards.strategy].items()
+        if key not in ("batch_size", "fetch_factor")
+    }
+
+
+def training_settings(wildcards):
+    """The config's training section as cellshuffle.training.Settings takes it."""
+    training, entry = config["training"], config["strategies"][wildcards.strategy]
+    names = ("epochs", "learning_rate", "transform", "device", "threads", "prefetch")
+    settings = {name: training[name] for name in (*names, "checkpoint_minutes")}
+    for name in ("batch_size", "fetch_factor"):
+        settings[name] = entry.get(name, training[name])
+    return settings
+
+
+def weights_of(wildcards):
+    """The weights, for a strategy that draws by them."""
+    weighted = config["strategies"][wildcards.strategy]["sampler"] == "BlockWeightedSampling"
+    return {"weights": f"{RUN}/weights/cells.npy"} if weighted else {}
+
+
+def balanced_labels():
+    """Tasks or obs columns whose combinations the weights balance."""
+    plain = [task for task in TASKS if not config["tasks"][task].get("lookup")]
+    return config["weights"]["balance"] or plain or TASKS

@@ -1,0 +1,56 @@
+# What every cell is, and how often it is to be drawn: once for all strategies and seeds.
+
+
+# Encode every task of every cell, train and test.
+rule encode_labels:
+    input:
+        train=plate_paths("train"),
+        test=plate_paths("test"),
+        tables=lookup_tables(),
+    output:
+        classes=f"{RUN}/labels/classes.json",
+        train=f"{RUN}/labels/train.npy",
+        test=f"{RUN}/labels/test.npy",
+        plates=f"{RUN}/labels/plates.csv",
+    log:
+        f"{RUN}/logs/encode_labels.log",
+    benchmark:
+        f"{RUN}/benchmarks/encode_labels.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=cells_mem_mb,
+        runtime=cells_runtime,
+    params:
+        tasks=config["tasks"],
+        plates=PLATES,
+        max_cells=MAX_CELLS,
+    script:
+        "../scripts/encode_labels.py"
+
+
+# Count label combinations over the train cells and weigh each cell by its own.
+rule weigh_cells:
+    input:
+        classes=f"{RUN}/labels/classes.json",
+        labels=f"{RUN}/labels/train.npy",
+        train=plate_paths("train"),
+    output:
+        combinations=f"{RUN}/weights/combinations.csv",
+        cells=f"{RUN}/weights/cells.npy",
+    log:
+        f"{RUN}/logs/weigh_cells.log",
+    benchmark:
+        f"{RUN}/benchmarks/weigh_cells.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=cells_mem_mb,
+        runtime=cells_runtime,
+    params:
+        balance=balanced_labels(),
+        baseline=config["weights"]["min_count_baseline"],
+    script:
+        "../scripts/weigh_cells.py"

@@ -1,0 +1,40 @@
+# One training per strategy and seed.
+
+
+# Train on the cells in the order of one strategy and test after every epoch; resumes where it was stopped.
+rule train:
+    input:
+        unpack(weights_of),
+        train=plate_paths("train"),
+        test=plate_paths("test"),
+        classes=f"{RUN}/labels/classes.json",
+        train_labels=f"{RUN}/labels/train.npy",
+        test_labels=f"{RUN}/labels/test.npy",
+    output:
+        metrics=f"{RUN}/train/{{strategy}}/seed{{seed}}/metrics.json",
+        history=f"{RUN}/train/{{strategy}}/seed{{seed}}/history.csv",
+        predictions=f"{RUN}/train/{{strategy}}/seed{{seed}}/predictions.npz",
+        model=f"{RUN}/train/{{strategy}}/seed{{seed}}/model.pt",
+    log:
+        f"{RUN}/logs/train/{{strategy}}/seed{{seed}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/train/{{strategy}}/seed{{seed}}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: config["training"]["threads"] * config["training"]["world_size"]
+    resources:
+        mem_mb=train_mem_mb,
+        runtime=train_runtime,
+        disk_mb=train_disk_mb,
+        gpu=train_gpu,
+    params:
+        folder=lambda wildcards: f"{RUN}/train/{wildcards.strategy}/seed{wildcards.seed}",
+        entry=strategy_entry,
+        settings=training_settings,
+        max_cells=MAX_CELLS,
+        layer=None if ATLAS["pack"] else ATLAS["layer"],
+        workers=config["training"]["workers"],
+        world_size=config["training"]["world_size"],
+        scratch=ATLAS["scratch"],
+    script:
+        "../scripts/train.py"

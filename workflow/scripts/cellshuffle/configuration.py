@@ -1,0 +1,137 @@
+"""What is wrong with a configuration, a line a finding."""
+
+import copy
+import difflib
+
+from jsonschema import Draft202012Validator, validators
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys",
+    "null": "null",
+}
+
+
+def schema_problems(config, schema):
+    """Lines that say which key breaks the schema, how, and what would be right."""
+    lines = []
+    for error in Draft202012Validator(schema).iter_errors(config):
+        for part in _innermost(error):
+            lines.extend(_lines(part))
+    return sorted(set(lines))
+
+
+def fill_defaults(config, schema):
+    """Give `config` the default of every key it lacks, in place.
+
+    Snakemake's own `validate` does this too, but fails on optional sections that are null.
+    """
+    checked = Draft202012Validator.VALIDATORS["properties"]
+
+    def with_defaults(validator, properties, instance, schema):
+        if isinstance(instance, dict):
+            for key, part in properties.items():
+                if isinstance(part, dict) and "default" in part:
+                    instance.setdefault(key, copy.deepcopy(part["default"]))
+        yield from checked(validator, properties, instance, schema)
+
+    filling = validators.extend(Draft202012Validator, {"properties": with_defaults})
+    list(filling(schema).iter_errors(config))
+
+
+def _innermost(error):
+    """Of alternatives, the errors of the one that came closest."""
+    if not error.context:
+        return [error]
+    branches = {}
+    for part in error.context:
+        branches.setdefault(part.schema_path[0], []).append(part)
+    kinds = [p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)]
+    best = min(kinds or branches.values(), key=len)
+    return [inner for part in best for inner in _innermost(part)]
+
+
+def _lines(error):
+    where = ": ".join(map(str, error.absolute_path)) or "the configuration"
+    wrong, limit = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            for key in sorted(set(map(str, wrong)) - set(known)):
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+                yield f"{where}: unknown key '{key}'; {hint}"
+        case "required":
+            for key in limit:
+                if key not in wrong:
+                    yield f"{where}: '{key}' is missing"
+        case "type":
+            kinds = [limit] if isinstance(limit, str) else limit
+            yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}"
+        case "enum":
+            yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
+        case "minItems" | "minProperties":
+            yield f"{where}: must not be empty"
+        case "maxProperties":
+            yield f"{where}: has {len(wrong)} entries, at most {limit} are allowed"
+        case "uniqueItems":
+            yield f"{where}: has the same entry twice: {wrong}"
+        case "minimum" | "exclusiveMinimum":
+            word = "at least" if error.validator == "minimum" else "above"
+            yield f"{where}: {wrong} must be {word} {limit}"
+        case "maximum" | "exclusiveMaximum":
+            word = "at most" if error.validator == "maximum" else "below"
+            yield f"{where}: {wrong} must be {word} {limit}"
+        case "minLength":
+            yield f"{where}: must not be empty"
+        case "pattern":
+            yield (
+                f"{where}: '{wrong}' is not allowed; use letters, digits and _ (in names of runs and "
+                "plates also . and -), beginning with a letter"
+            )
+        case _:
+            yield f"{where}: {error.message}"
+
+
+def sense_problems(config):
+    """Lines about what a schema cannot say; `config` has passed it and holds its defaults."""
+    atlas = config["atlas"]
+    train, test = atlas["train_plates"], atlas.get("test_plates") or []
+    both = sorted(set(map(str, train)) & set(map(str, test)))
+    if both:
+        yield f"atlas: plate {', '.join(both)} is in train_plates and in test_plates; a plate belongs to one"
+    if atlas["split"] and test:
+        yield "atlas: `split` divides the train plates, so test_plates must be left out"
+    if atlas["split"] and ("column" in atlas["split"]) == ("fraction" in atlas["split"]):
+        yield "atlas: split: give either 'column' or 'fraction'"
+    if not atlas["split"] and not test:
+        yield "atlas: 'test_plates' is missing (or `split`, to divide the cells of the train plates)"
+    several = len(train) + len(test) > 1 and not atlas["plate_column"]
+    if several and "{plate}" not in atlas["plate_file"]:
+        yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
+    if _unfilled(atlas["plate_file"]):
+        yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+    for key in ("plate_column", "split", "genes"):
+        if atlas[key] and not atlas["pack"]:
+            yield f"atlas: {key} selects while packing, so it needs pack: true"
+    if atlas["scratch"] and not atlas["pack"]:
+        yield "atlas: scratch holds packed plates, so it needs pack: true"
+    for name, entry in config["strategies"].items():
+        if entry.get("replace") is False and not entry.get("sampling_size"):
+            yield f"strategies: {name}: replace: false needs sampling_size, the size of a round of draws"
+        if entry.get("replace", True) and entry.get("sampling_size"):
+            yield f"strategies: {name}: sampling_size only goes with replace: false"
+        if entry.get("replace") is False and not entry.get("total_size"):
+            yield f"strategies: {name}: replace: false needs total_size, the draws an epoch"
+
+
+def _unfilled(plate_file):
+    try:
+        plate_file.format(plate="1")
+    except (KeyError, IndexError, ValueError):
+        return True
+    return False
