@@ -1,0 +1,153 @@
+"""What the numbers say, in sentences: which strategy, how sure, at what cost, and why."""
+
+import numpy as np
+
+from cellshuffle.comparison import HIGHER, LOWER, SAME
+from cellshuffle.words import duration, listed, tested_on, within, words
+
+WITH_INTERVAL = "{difference:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
+
+
+def macro_f1(table, task=None):
+    """The macro F1 rows of the comparison table, of one task or all."""
+    rows = table[table["metric"] == "macro_f1"]
+    return rows if task is None else rows[rows["task"] == task]
+
+
+def verdicts(table, task, baseline):
+    """Sentences on one task: which strategies are higher, lower, not to be told from the baseline."""
+    sentences = []
+    rows = macro_f1(table, task)
+    for verdict in (HIGHER, LOWER):
+        chosen = rows[rows["verdict"] == verdict]
+        chosen = chosen.sort_values("difference", ascending=verdict == LOWER, kind="stable")
+        if len(chosen):
+            parts = [
+                f"{within(row.strategy)} ({WITH_INTERVAL.format(**row._asdict())})"
+                for row in chosen.itertuples()
+            ]
+            sentences.append(f"{verdict.capitalize()} than {within(baseline)}: {listed(parts)}.")
+    same = rows.loc[rows["verdict"] == SAME, "strategy"]
+    if len(same):
+        sentences.append(f"Not distinguishable: {listed(within(s) for s in same)}.")
+    return sentences
+
+
+def standing(table, baseline):
+    """{strategy: (tasks where higher, tasks where lower)} by macro F1, without the baseline."""
+    rows = macro_f1(table)
+    return {
+        strategy: tuple(own.loc[own["verdict"] == v, "task"].tolist() for v in (HIGHER, LOWER))
+        for strategy, own in rows.groupby("strategy", sort=False)
+        if strategy != baseline
+    }
+
+
+def which(table, speed, baseline):
+    """(strategy to use, sentences why). speed: {strategy: cells/s}.
+
+    Of the strategies that are nowhere distinguishably worse than the baseline, those better on most tasks
+    come first; among equals the fastest.
+    """
+    stand = standing(table, baseline)
+    higher = {baseline: []} | {s: up for s, (up, _) in stand.items()}
+    sound = [baseline] + [s for s, (_, down) in stand.items() if not down]
+    most = max(len(higher[s]) for s in sound)
+    equals = [s for s in sound if len(higher[s]) == most]
+    best = max(equals, key=lambda s: speed[s])
+    reasons = []
+    if most:
+        tasks = listed(within(task) for task in higher[best])
+        reasons.append(f"It scores higher than {within(baseline)} on {tasks} and nowhere lower.")
+    elif best != baseline:
+        reasons.append(f"On no task can its macro F1 be told from that of {within(baseline)}.")
+    others = [s for s in equals if s != best]
+    if others:
+        reasons.append(
+            f"Of the {len(equals)} strategies that do as well it is the fastest, at "
+            f"{speed[best]:,.0f} training cells per second ({listed(_pace(s, speed) for s in others)})."
+        )
+    worse = [s for s, (_, down) in stand.items() if down]
+    if worse:
+        reasons.append(
+            f"Lower than {within(baseline)} on at least one task: {listed(within(s) for s in worse)}."
+        )
+    return best, reasons
+
+
+def _pace(strategy, speed):
+    return f"{within(strategy)} {speed[strategy]:,.0f}"
+
+
+def certainty(table, config, baseline, n_test):
+    """Sentences on how sure the comparison is."""
+    seeds = len(config["training"]["seeds"])
+    compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
+    wide = (compared["high"] - compared["low"]).median() / 2
+    sentences = [
+        f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
+        f"{n_test:,} cells of {tested_on(config)}."
+    ]
+    if len(compared):
+        sentences.append(
+            f"Differences from {within(baseline)} carry 95% bootstrap intervals over test cells"
+            f"{' and seeds' if seeds > 1 else ''}; half their width is {wide:.3f} of macro F1 in the "
+            "median. Smaller differences than that cannot be seen here."
+        )
+    if seeds == 1:
+        sentences.append(
+            "With one seed the intervals leave out how much another seed would change."
+        )
+    elif seeds < 5:
+        sentences.append(f"With {seeds} seeds the spread over seeds is itself known only roughly.")
+    sentences.append("Intervals are not corrected for the number of comparisons.")
+    return sentences
+
+
+def cost_rows(totals, reached):
+    """Rows of the cost table: strategy, cells/s, training time, waiting, memory, time to the target."""
+    times = reached.groupby("strategy")["seconds"].agg(lambda s: s.mean(skipna=False))
+    rows = []
+    for strategy, own in totals.groupby("strategy", sort=False):
+        time = times[strategy]
+        rows.append([
+            words(strategy),
+            f"{own['cells_per_second'].mean():,.0f}",
+            duration(own["train_seconds"].mean()),
+            f"{own['waiting'].mean():.0%}",
+            f"{own['peak_memory_mib'].mean():,.0f} MiB",
+            "not by every seed" if np.isnan(time) else duration(time),
+        ])  # fmt: skip
+    return rows
+
+
+def why(table, config, strips, entropies, task):
+    """Sentences on why sequential strategies fail, or do not, from what their minibatches held."""
+    sentences = []
+    mixed = {s: table_["plate"].mean() for s, table_ in entropies.items()}
+    streams = [s for s, e in config["strategies"].items() if e["sampler"] == "Streaming"]
+    shuffled = [s for s in config["strategies"] if s not in streams]
+    if not streams or not shuffled:
+        return ["This run does not hold both a streaming strategy and a shuffled one to compare."]
+    stream, best = streams[0], max(shuffled, key=mixed.get)
+    strip = strips[stream]
+    end = strip.iloc[-1].drop("position")
+    lone = (strip.drop(columns="position").max(axis=1) > 0.9).mean()
+    score = macro_f1(table, task).set_index("strategy")["mean"]
+    sentences.append(
+        f"{words(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of the "
+        f"minibatches come from a single plate, so a minibatch holds {mixed[stream]:.2f} bits of plate "
+        f"entropy, against {mixed[best]:.2f} for {within(best)}."
+    )
+    sentences.append(
+        f"It ends every epoch on plate {end.astype(float).idxmax()}, and the model keeps what it saw last: "
+        f"on {within(task)} it scores {score[stream]:.3f} on {tested_on(config)}, "
+        f"against {score[best]:.3f}."
+    )
+    buffered = [s for s in streams if config["strategies"][s].get("shuffle")]
+    if buffered and buffered[0] != stream:
+        sentences.append(
+            f"Shuffling inside a buffer does not help ({within(buffered[0])}: {mixed[buffered[0]]:.2f} bits, "
+            f"macro F1 {score[buffered[0]]:.3f}), because the buffer is far smaller than a plate."
+        )
+    return sentences

@@ -1,0 +1,99 @@
+"""Score against throughput, one point a strategy: the picture a person chooses by."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from cellshuffle.figures.labels import place_labels
+from cellshuffle.figures.read import totals
+from cellshuffle.figures.style import (
+    GREY,
+    grid_of,
+    legend,
+    legend_height,
+    looks,
+    new_figure,
+    short,
+    short_ticks,
+)
+from cellshuffle.words import tested_on, words
+
+FEW = 8  # up to this many strategies every point carries its name; beyond, a legend does
+
+
+def draw(history, comparison, config):
+    """history: as `read.histories` gives; comparison: the run's table."""
+    strategies, tasks = list(config["strategies"]), list(config["tasks"])
+    speed = totals(history).groupby("strategy")["cells_per_second"].agg(["mean", "min", "max"])
+    rows, columns = grid_of(len(tasks))
+    many = len(strategies) > FEW
+    figure = new_figure(0.5 + (legend_height(strategies) if many else 0) + rows * 2.3)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+    logarithmic = speed["max"].max() > 8 * speed["min"].min()
+    panels = list(zip(grid.flat, tasks, strict=False))
+    points = [_panel(a, t, strategies, speed, comparison, logarithmic) for a, t in panels]
+    for axes in grid.flat[len(tasks) :]:
+        axes.set_visible(False)
+    for axes in grid.flat[max(0, len(tasks) - columns) : len(tasks)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("throughput (training cells per second)")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"macro F1 ({tested_on(config)})")
+    edge = Line2D([], [], color=GREY, linewidth=4, alpha=0.2,
+                  label="no strategy is both faster and better than this edge")  # fmt: skip
+    figure.legend(handles=[edge], loc="outside lower right")
+    if many:
+        legend(figure, strategies, lines=False)
+    if many:
+        return figure
+    colours = [_ink(look["color"]) for look in looks(strategies).values()]
+    figure.draw_without_rendering()
+    for (axes, _), xy in zip(panels, points, strict=True):
+        place_labels(figure, axes, xy, [words(s) for s in strategies], colours)
+    return figure
+
+
+def _panel(axes, task, strategies, speed, comparison, logarithmic):
+    scores = comparison[(comparison["task"] == task) & (comparison["metric"] == "macro_f1")]
+    scores = scores.set_index("strategy")
+    points = np.array([[speed.loc[s, "mean"], scores.loc[s, "mean"]] for s in strategies])
+    _front(axes, points)
+    for (x, y), (strategy, look) in zip(points, looks(strategies).items(), strict=True):
+        across = [[x - speed.loc[strategy, "min"]], [speed.loc[strategy, "max"] - x]]
+        sd = scores.loc[strategy, "sd"]
+        axes.errorbar(x, y, xerr=across, yerr=sd if sd == sd else None, color=look["color"],
+                      marker=look["marker"], markersize=6, markeredgecolor="white",
+                      markeredgewidth=0.6, elinewidth=0.9, zorder=3)  # fmt: skip
+    if logarithmic:
+        axes.set_xscale("log")
+        low, high = speed["min"].min(), speed["max"].max()
+        axes.set_xlim(low / 1.6, high * 1.6)
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(short))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(0, speed["max"].max() * 1.12)
+        short_ticks(axes.xaxis, 5)
+    axes.set_ylim(0, max(points[:, 1].max() * 1.2, 1e-3))
+    short_ticks(axes.yaxis, 5)
+    axes.grid()
+    axes.set_title(words(task))
+    return points
+
+
+def _front(axes, points):
+    """The edge beyond which no strategy is both faster and better."""
+    order = points[np.lexsort((-points[:, 1], -points[:, 0]))]
+    best = np.maximum.accumulate(order[:, 1])
+    front = order[np.append(True, best[1:] > best[:-1])]
+    x, y = front.T
+    axes.step([x[0], *x, 0], [0, *y, y[-1]], where="post", color=GREY, linewidth=4, alpha=0.2,
+              zorder=1)  # fmt: skip
+
+
+def _ink(colour):
+    """A shade of the colour dark enough for small text."""
+    from matplotlib.colors import to_rgb
+
+    rgb = np.array(to_rgb(colour))
+    return tuple(rgb * min(1.0, 0.45 / (rgb @ [0.3, 0.59, 0.11])))

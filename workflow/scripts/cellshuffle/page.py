@@ -1,0 +1,91 @@
+"""Self-contained HTML pages for the report: answers, a sortable table, settings."""
+
+import html
+
+CSS = """
+body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:1.5rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}
+th:first-child,td:first-child{text-align:left}
+thead th{border-bottom:2px solid #888;position:sticky;top:0;background:#fff}
+button.sort{font:inherit;font-weight:bold;background:none;border:0;padding:0;cursor:pointer;color:inherit}
+th[aria-sort=ascending] .sort:after{content:" \\2191"}th[aria-sort=descending] .sort:after{content:" \\2193"}
+pre{background:#f6f6f6;padding:.8rem;overflow:auto}select{font:inherit;margin:0 1rem .5rem .3rem}
+"""
+SORT = """
+document.querySelectorAll('table.sortable').forEach(function(table){
+  var heads=Array.from(table.tHead.rows[0].cells), body=table.tBodies[0];
+  heads.forEach(function(head,column){head.querySelector('button').addEventListener('click',function(){
+    var up=head.getAttribute('aria-sort')!=='ascending';
+    heads.forEach(function(h){h.removeAttribute('aria-sort')});
+    head.setAttribute('aria-sort',up?'ascending':'descending');
+    function key(row){var v=row.cells[column].dataset.value;return v===''?NaN:isNaN(v)?v:Number(v)}
+    Array.from(body.rows).sort(function(a,b){var x=key(a),y=key(b);
+      if(x!==x)return 1; if(y!==y)return -1;
+      return (x<y?-1:x>y?1:0)*(up?1:-1)}).forEach(function(row){body.appendChild(row)});
+  })});
+  document.querySelectorAll('select[data-column]').forEach(function(s){s.addEventListener('change',filter)});
+  function filter(){Array.from(body.rows).forEach(function(row){
+    row.hidden=Array.from(document.querySelectorAll('select[data-column]')).some(function(s){
+      return s.value!==''&&row.cells[+s.dataset.column].dataset.value!==s.value})})}
+  filter();
+});
+"""
+
+
+def page(title, *parts, script=""):
+    """A whole HTML document that needs nothing else."""
+    script = f"<script>{script}</script>" if script else ""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{CSS}</style></head><body><h1>{html.escape(title)}</h1>{''.join(parts)}{script}</body></html>\n"
+    )
+
+
+def heading(text):
+    return f"<h2>{html.escape(text)}</h2>"
+
+
+def paragraph(*sentences):
+    return f"<p>{html.escape(' '.join(sentences))}</p>"
+
+
+def bullets(items):
+    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
+
+
+def plain_table(header, rows):
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def sortable_table(header, rows):
+    """rows: lists of (shown text, value to sort by); '' sorts last."""
+    head = "".join(
+        f'<th><button class="sort" type="button">{html.escape(cell)}</button></th>'
+        for cell in header
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td data-value="{html.escape(str(value))}">{html.escape(str(text))}</td>'
+            for text, value in row
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def chooser(label, column, options, chosen=""):
+    """A menu that keeps only the table's rows with the chosen value in `column` (a number)."""
+    items = "".join(
+        f'<option value="{html.escape(value)}"{" selected" if value == chosen else ""}>'
+        f"{html.escape(text)}</option>"
+        for value, text in [("", "all"), *options]
+    )
+    return f'<label>{html.escape(label)}<select data-column="{column}">{items}</select></label>'

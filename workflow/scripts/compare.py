@@ -1,0 +1,23 @@
+"""metrics.csv and every training's predictions in; comparison.csv and comparison.md out."""
+
+import pandas as pd
+from cellshuffle.comparison import baseline_of, compare
+from cellshuffle.console import run_rule
+from cellshuffle.files import write_csv, write_text
+from cellshuffle.markdown import comparison_markdown
+
+
+def main(snakemake):
+    config = snakemake.params.config
+    baseline = baseline_of(config)
+    table = compare(
+        pd.read_csv(snakemake.input.metrics),
+        snakemake.input.predictions,
+        baseline,
+        config["compare"]["bootstrap"],
+    )
+    write_csv(snakemake.output.table, table)
+    write_text(snakemake.output.text, comparison_markdown(table, config, baseline))
+
+
+run_rule(main, snakemake)  # noqa: F821

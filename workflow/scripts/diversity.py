@@ -1,0 +1,42 @@
+"""Labels, plate sizes and (for weighted strategies) weights in; what a strategy's minibatches hold out."""
+
+import numpy as np
+import pandas as pd
+from cellshuffle.console import run_rule
+from cellshuffle.diversity import measure
+from cellshuffle.files import load_npy, read_json, write_csv
+from cellshuffle.loading import cell_order
+from cellshuffle.strategies import make_sampler
+from cellshuffle.weights import count_combinations
+
+
+def main(snakemake):
+    entry, settings = snakemake.params.entry, snakemake.params.settings
+    batch_size, fetch_factor, seed, balance = (
+        settings[key] for key in ("batch_size", "fetch_factor", "seed", "balance")
+    )
+    classes = read_json(snakemake.input.classes)
+    columns = [list(classes).index(task) for task in balance]
+    n_classes = tuple(len(classes[task]) for task in balance)
+    # In memory: the order visits single cells all over the array.
+    labels = np.ascontiguousarray(load_npy(snakemake.input.labels)[:, columns])
+    sizes = pd.read_csv(snakemake.input.plates, dtype={"plate": str})
+    sizes = sizes[sizes["split"] == "train"]
+    weights = load_npy(snakemake.input.weights) if snakemake.input.get("weights") else None
+    sampler = make_sampler(entry, weights)
+    order = cell_order(sampler, len(labels), batch_size, fetch_factor, seed, epoch=0)
+    n_batches = -(-sampler.get_len(range(len(labels))) // batch_size)
+    ends = sizes["n_cells"].cumsum().to_numpy()
+    position, entropy, share, drawn = measure(order, labels, n_classes, ends, n_batches)
+    table = pd.DataFrame(entropy, columns=["plate", *balance])
+    table.insert(0, "position", position)
+    write_csv(snakemake.output.entropy, table.round(5))
+    strip = pd.DataFrame(share, columns=sizes["plate"].tolist())
+    strip.insert(0, "position", (np.arange(len(share)) + 0.5) / len(share))
+    write_csv(snakemake.output.plates, strip.round(5))
+    count = count_combinations(labels, n_classes)
+    there = count > 0
+    write_csv(snakemake.output.draws, pd.DataFrame({"count": count[there], "drawn": drawn[there]}))
+
+
+run_rule(main, snakemake)  # noqa: F821

@@ -1,0 +1,15 @@
+"""Every training's predictions in; the confusion matrices of one task out."""
+
+from cellshuffle.console import run_rule
+from cellshuffle.figures.confusion import draw
+from cellshuffle.figures.read import confusion
+from cellshuffle.figures.style import save
+
+
+def main(snakemake):
+    task = snakemake.wildcards.task
+    counts, names = confusion(snakemake.input, task)
+    save(draw(counts, names, task, snakemake.params.config), snakemake.output)
+
+
+run_rule(main, snakemake)  # noqa: F821

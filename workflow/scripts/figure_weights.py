@@ -1,0 +1,18 @@
+"""combinations.csv and the draws of every strategy in; weights and draws by combination out."""
+
+import pandas as pd
+from cellshuffle.comparison import baseline_of
+from cellshuffle.console import run_rule
+from cellshuffle.figures.read import per_strategy
+from cellshuffle.figures.style import save
+from cellshuffle.figures.weights import draw
+
+
+def main(snakemake):
+    config = snakemake.params.config
+    draws = per_strategy(snakemake.input.draws, config)
+    combinations = pd.read_csv(snakemake.input.combinations)
+    save(draw(combinations, draws, config, baseline_of(config)), snakemake.output)
+
+
+run_rule(main, snakemake)  # noqa: F821

@@ -1,0 +1,24 @@
+"""Diversity tables, combinations and comparison.csv in; plates over an epoch and entropies out."""
+
+import pandas as pd
+from cellshuffle.console import run_rule
+from cellshuffle.figures.read import headline_task, per_strategy
+from cellshuffle.figures.style import save
+from cellshuffle.figures.why import draw
+
+
+def main(snakemake):
+    config = snakemake.params.config
+    comparison = pd.read_csv(snakemake.input.comparison)
+    figure = draw(
+        per_strategy(snakemake.input.strips, config),
+        per_strategy(snakemake.input.entropies, config),
+        pd.read_csv(snakemake.input.combinations),
+        comparison,
+        config,
+        headline_task(comparison, config),
+    )
+    save(figure, snakemake.output)
+
+
+run_rule(main, snakemake)  # noqa: F821
