@@ -1,0 +1,124 @@
+# What a job asks for: memory (MB), time (minutes), disk (MB), threads, GPUs; from the number of cells
+# and genes it will see. Every function is called by Snakemake with the attempt, 1 for the first:
+# a job that failed, was cancelled or ran out of time comes back with half as much again, at most
+# twice the first request. docs/cluster.md says how the constants were measured.
+
+# Plates that are not on this disk yet are taken to be Tahoe-100M's: cells of the largest one and of
+# the average one, genes, classes of the four tasks, bytes a cell (gzip-compressed h5ad) on disk.
+LARGEST_PLATE, MEAN_PLATE = 10_500_000, 6_830_000
+GENES, CLASSES = 62_710, 461
+CHUNKED_BYTES = 3_300
+NONZEROS_PER_GENE = 2_100 / 62_710  # of a cell; packed, each takes 4 bytes
+
+# Measured rates, cells a second; of training at 62,710 genes and a batch of 64.
+PACK_RATE = 5_000
+TRAIN_RATE_CPU, TRAIN_RATE_GPU = 1_000, 50_000
+READ_RATE = 50_000  # labels and weights: obs columns only
+# Measured peaks, MB: python with the rule's libraries; bytes a training cell of order and labels.
+BASE_MB, TRAIN_BASE_MB, PACK_MB = 500, 1_500, 1_000
+ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
+
+# Only `cuda` asks for a GPU: what `auto` would find on another node is not known here.
+ON_GPU = config["training"]["device"] == "cuda"
+
+
+def n_genes():
+    """Genes of a cell."""
+    return ATLAS["simulate"]["genes"] if ATLAS["simulate"] else GENES
+
+
+def cells_of(plates, unknown=MEAN_PLATE):
+    """Cells of these plates together: as simulated, by file size, or `unknown` for each file."""
+    files = {source_path(plate) for plate in plates}
+    if ATLAS["simulate"]:
+        return len(files) * ATLAS["simulate"]["cells_per_plate"]
+    sizes = (os.path.getsize(f) / CHUNKED_BYTES if os.path.exists(f) else unknown for f in files)
+    return int(sum(sizes))
+
+
+def all_cells():
+    """Train and test cells of the run together."""
+    if ATLAS["split"]:  # both halves come from the same files
+        return cells_of(PLATES["train"])
+    cells = {split: cells_of(PLATES[split]) for split in PLATES}
+    return sum(min(cells[split], MAX_CELLS[split] or cells[split]) for split in PLATES)
+
+
+def more(amount, attempt):
+    """The amount of the first attempt, half as much again for each later one, at most twice."""
+    return int(amount * min(1 + (attempt - 1) / 2, 2)) + 1
+
+
+def packed_mb(cells):
+    """Size of packed plates of this many cells."""
+    return cells * n_genes() * NONZEROS_PER_GENE * 4 / 1e6 + 1
+
+
+def tiny_mem_mb(wildcards, attempt):
+    """Rules that read results, not cells."""
+    return more(BASE_MB, attempt)
+
+
+def tiny_runtime(wildcards, attempt):
+    return more(10, attempt)
+
+
+def tiny_disk_mb(wildcards, attempt):
+    return 100
+
+
+def simulate_mem_mb(wildcards, attempt):
+    """One plate in memory, a few times over."""
+    return more(BASE_MB + 10 * packed_mb(ATLAS["simulate"]["cells_per_plate"]), attempt)
+
+
+def pack_mem_mb(wildcards, attempt):
+    """A window of one plate, however large the plate."""
+    return more(PACK_MB, attempt)
+
+
+def pack_runtime(wildcards, attempt):
+    return more(10 + cells_of([wildcards.plate], LARGEST_PLATE) / PACK_RATE / 60, attempt)
+
+
+def pack_disk_mb(wildcards, attempt):
+    return more(packed_mb(cells_of([wildcards.plate], LARGEST_PLATE)), 1)
+
+
+def cells_mem_mb(wildcards, attempt):
+    """Rules that hold a few numbers of every cell: labels, weights, diversity."""
+    return more(BASE_MB + all_cells() * WEIGHTED_ORDER_BYTES / 1e6, attempt)
+
+
+def cells_runtime(wildcards, attempt):
+    return more(10 + all_cells() / READ_RATE / 60, attempt)
+
+
+def cells_disk_mb(wildcards, attempt):
+    return more(all_cells() * WEIGHTED_ORDER_BYTES / 1e6, 1)
+
+
+def train_mem_mb(wildcards, attempt):
+    """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
+    weighted = "Weighted" in config["strategies"][wildcards.strategy]["sampler"]
+    order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
+    process = TRAIN_BASE_MB + (order + n_genes() * CLASSES * 4 * 4) / 1e6
+    return more(process * config["training"]["world_size"], attempt)
+
+
+def train_runtime(wildcards, attempt):
+    """Every epoch sees the train cells, then the test cells; a job that is cut short resumes."""
+    rate = TRAIN_RATE_GPU if ON_GPU else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
+    seconds = all_cells() * config["training"]["epochs"] / rate
+    return more(15 + 1.5 * seconds / 60, attempt)
+
+
+def train_disk_mb(wildcards, attempt):
+    """Model and checkpoints; on a node with `atlas.scratch`, the plates as well."""
+    staged = packed_mb(all_cells()) if ATLAS["scratch"] else 0
+    return more(staged + 5 * n_genes() * CLASSES * 4 / 1e6, 1)
+
+
+def train_gpu(wildcards):
+    """GPUs of a training job: one a process where the configuration trains on GPUs."""
+    return int(ON_GPU) * config["training"]["world_size"]
