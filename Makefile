@@ -1,10 +1,23 @@
-# make run | make test | make check | make bench: everything else is `snakemake` itself.
+# `make run` trains the embedded demo and shows what came out; `make test` tests. Both set up what they need.
+# Another configuration: `make run CONFIG=config/tahoe.yaml`. Everything else is `snakemake` itself.
 PYTHON ?= python3.11
+CORES ?= $(shell nproc)
+CONFIG ?= config/config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-CORES ?= $(shell nproc)
+RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run test check env lock
+.PHONY: run test check format env lock
+
+run: env
+	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
+	$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html
+	@cat $(RUN)/comparison.md
+	@echo
+	@echo "table    $(RUN)/comparison.md (and .csv)"
+	@echo "figures  $(RUN)/figures/"
+	@echo "report   $(RUN)/report.html"
+	@echo "logs     $(RUN)/logs/"
 
 env: $(VENV)/.complete
 
@@ -21,3 +34,16 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+format: env
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+# Write the lock from requirements.in: a fresh environment, frozen.
+lock:
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.in
+	$(BIN)/pip freeze | sed 's/+cpu//' > requirements.txt
+	touch $(VENV)/.complete

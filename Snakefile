@@ -1,5 +1,7 @@
 # Does the order in which cells are read from disk change what a model learns, and what does each order cost?
-# `snakemake --cores 8` trains every strategy and gathers table, figures and report under results/<run>/.
+# `snakemake --cores 8` trains every strategy and gathers table and figures under results/<run>/;
+# `snakemake --report results/<run>/report.html` then binds them into a report.
+
 
 # A configuration given with --configfile stands alone; it is not mixed with the demo's.
 if not workflow.config_settings.configfiles:
@@ -9,13 +11,42 @@ if not workflow.config_settings.configfiles:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
+
+
+if ATLAS["simulate"]:
+
+    include: "workflow/rules/simulate.smk"
+
+
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/compare.smk"
+include: "workflow/rules/figures.smk"
 
 
-# Everything: the default target.
+report: "workflow/report/workflow.rst"
+
+
+localrules:
+    all,
+    figures,
+
+
+# Tables and figures of the whole comparison.
 rule all:
     default_target: True
     input:
-        expand(f"{RUN}/train/{{strategy}}/seed{{seed}}/metrics.json", strategy=STRATEGIES, seed=SEEDS),
+        f"{RUN}/metrics.csv",
+        f"{RUN}/comparison.csv",
+        f"{RUN}/comparison.md",
+        FIGURES,
+        PAGES,
+
+
+# Tables and figures alone: from cached results nothing is trained, no plate is needed.
+rule figures:
+    input:
+        f"{RUN}/comparison.md",
+        FIGURES,
+        PAGES,

@@ -9,7 +9,7 @@ import yaml
 
 min_version("9.0")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
-from cellshuffle import configuration
+from cellshuffle import configuration, sweep
 
 SCHEMA = yaml.safe_load(
     (Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml").read_text()
@@ -25,6 +25,7 @@ def checked(problems):
 
 checked(configuration.schema_problems(config, SCHEMA))
 configuration.fill_defaults(config, SCHEMA)
+config["strategies"] |= sweep.expand(config["sweep"])
 checked(configuration.sense_problems(config))
 
 RUN = f"results/{config['run']}"

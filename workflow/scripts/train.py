@@ -2,29 +2,32 @@
 
 from cellshuffle.console import run_rule
 from cellshuffle.job import launch
+from cellshuffle.staging import stage
 
 
 def main(snakemake):
-    outputs = {name: str(path) for name, path in snakemake.output.items()}
-    folder = snakemake.params.folder
-    job = {
-        "strategy": snakemake.wildcards.strategy,
-        "entry": snakemake.params.entry,
-        "settings": snakemake.params.settings
-        | {"strategy": snakemake.wildcards.strategy, "seed": int(snakemake.wildcards.seed)},
-        "plates": {"train": list(snakemake.input.train), "test": list(snakemake.input.test)},
-        "max_cells": snakemake.params.max_cells,
-        "layer": snakemake.params.layer,
-        "workers": snakemake.params.workers,
-        "labels": {
-            "train": snakemake.input.train_labels,
-            "test": snakemake.input.test_labels,
-            "classes": snakemake.input.classes,
-        },
-        "weights": snakemake.input.get("weights"),
-        "outputs": outputs | {"checkpoint": f"{folder}/checkpoint.pt"},
-    }
-    launch(job, snakemake.params.world_size, folder)
+    folder, params = snakemake.params.folder, snakemake.params
+    train, test = list(snakemake.input.train), list(snakemake.input.test)
+    name, seed = snakemake.wildcards.strategy, int(snakemake.wildcards.seed)
+    outputs = {kind: str(path) for kind, path in snakemake.output.items()}
+    with stage([*train, *test], params.scratch) as plates:
+        job = {
+            "strategy": name,
+            "entry": params.entry,
+            "settings": params.settings | {"strategy": name, "seed": seed},
+            "plates": {"train": plates[: len(train)], "test": plates[len(train) :]},
+            "max_cells": params.max_cells,
+            "layer": params.layer,
+            "workers": params.workers,
+            "labels": {
+                "train": snakemake.input.train_labels,
+                "test": snakemake.input.test_labels,
+                "classes": snakemake.input.classes,
+            },
+            "weights": snakemake.input.get("weights"),
+            "outputs": outputs | {"checkpoint": f"{folder}/checkpoint.pt"},
+        }
+        launch(job, params.world_size, folder)
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -127,6 +127,11 @@ def sense_problems(config):
             yield f"strategies: {name}: sampling_size only goes with replace: false"
         if entry.get("replace") is False and not entry.get("total_size"):
             yield f"strategies: {name}: replace: false needs total_size, the draws an epoch"
+    baseline, task = config["compare"]["baseline"], config["figures"]["task"]
+    if baseline is not None and baseline not in config["strategies"]:
+        yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
+    if task is not None and task not in config["tasks"]:
+        yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
 
 
 def _unfilled(plate_file):

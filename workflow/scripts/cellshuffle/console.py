@@ -2,11 +2,13 @@
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
 
 from cellshuffle.errors import InputError
+from cellshuffle.interruption import Stopped
 
 
 class _Tee:
@@ -41,6 +43,8 @@ def run_rule(main, snakemake):
             main(snakemake)
         except InputError as error:
             _fail(*[f"error: {line}" for line in str(error).splitlines()])
+        except Stopped as stopped:
+            _fail(str(stopped), code=128 + signal.SIGTERM)
         except OSError as error:
             if not (error.errno or isinstance(error, FileNotFoundError)):
                 _unforeseen(error, log, log_path)
@@ -66,10 +70,10 @@ def _unforeseen(error, log, log_path):
     )
 
 
-def _fail(*lines):
+def _fail(*lines, code=1):
     for line in lines:
         print(line, file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def say(text):
@@ -87,6 +91,7 @@ def progress(total, unit, label, initial=0):
         desc=label,
         unit=f" {unit}",
         unit_scale=True,
+        delay=10,
         mininterval=10,
         maxinterval=60,
         file=sys.stderr,

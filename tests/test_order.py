@@ -1,0 +1,142 @@
+"""The order of cells is scDataset's own, index by index, for every strategy and epoch."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import scdataset
+from cellshuffle.loading import Loading, ahead, cell_order, epoch_batches
+from cellshuffle.plates import Rows
+from cellshuffle.strategies import make_sampler
+from conftest import SMALL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ENTRIES = SMALL["strategies"]
+
+
+def plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, epochs):
+    """What scDataset itself yields over numpy.arange(n_cells), epoch after epoch."""
+    options = {k: v for k, v in entry.items() if k not in ("sampler", "batch_size", "fetch_factor")}
+    if entry["sampler"] == "BlockWeightedSampling":
+        options["weights"] = weights
+    sampler = getattr(scdataset, entry["sampler"])(**options)
+    dataset = scdataset.scDataset(
+        np.arange(n_cells), sampler, batch_size=batch_size, fetch_factor=fetch_factor, seed=seed
+    )
+    return [list(dataset) for _ in range(epochs)]
+
+
+class CountedPlates:
+    """Stands in for Plates: cell k has the single count k + 1; remembers what was fetched."""
+
+    def __init__(self, n_cells):
+        self.n_cells, self.fetched = n_cells, []
+
+    def __len__(self):
+        return self.n_cells
+
+    def fetch(self, cells):
+        self.fetched.append(cells)
+        return self
+
+    def take(self, rows):
+        cells = self.fetched[-1][rows]
+        return Rows(cells + 1, np.zeros(len(cells), int), np.arange(len(cells) + 1))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_order_is_scdatasets(name, data):
+    n_cells = data.draw(st.integers(1, 700))
+    batch_size, fetch_factor = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 5))
+    seed, first = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 20))
+    weights = np.random.default_rng(seed).random(n_cells) + 1e-3
+    labels = np.arange(n_cells)[:, None]
+    expected = plain_order(ENTRIES[name], n_cells, weights, batch_size, fetch_factor, seed, 3)
+    for epoch in range(3):
+        order = cell_order(
+            make_sampler(ENTRIES[name], weights), n_cells, batch_size, fetch_factor, seed, epoch
+        )
+        for ours, theirs in zip(order, expected[epoch], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        # the training's own batches: entered anywhere, with counts and labels of the right cells
+        batches = epoch_batches(
+            CountedPlates(n_cells),
+            labels,
+            make_sampler(ENTRIES[name], weights),
+            Loading(batch_size, fetch_factor, seed),
+            epoch,
+            first,
+        )
+        for step, (batch, theirs) in enumerate(
+            zip(ahead(batches, 4), expected[epoch], strict=True)
+        ):
+            np.testing.assert_array_equal(batch.cells, theirs)
+            if step < first:
+                assert batch.rows is None and batch.labels is None
+            else:
+                np.testing.assert_array_equal(batch.rows.data, theirs + 1)
+                np.testing.assert_array_equal(batch.labels[:, 0], theirs)
+
+
+def test_skipped_fetches_are_not_read():
+    plates = CountedPlates(1000)
+    sampler = make_sampler(ENTRIES["random_sampling"])
+    list(epoch_batches(plates, np.zeros((1000, 1), int), sampler, Loading(10, 5, 0), 0, 57))
+    assert len(plates.fetched) == 1000 / 50 - 57 // 5
+
+
+def test_every_epoch_has_another_order():
+    orders = [
+        np.concatenate(
+            list(cell_order(make_sampler(ENTRIES["random_sampling"]), 500, 32, 4, 0, epoch))
+        )
+        for epoch in range(3)
+    ]
+    assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[1], orders[2])
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+@pytest.mark.parametrize("name", [name for name in ENTRIES if "weighted" not in name])
+def test_ranks_share_an_epoch(name, world_size):
+    seen = []
+    for rank in range(world_size):
+        loading = Loading(16, 3, seed=5, rank=rank, world_size=world_size)
+        batches = epoch_batches(
+            CountedPlates(499), np.zeros((499, 1), int), make_sampler(ENTRIES[name]), loading, 1
+        )
+        seen += [batch.cells for batch in batches]
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(499))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_recorded_hash_is_of_that_order(small_run, name):
+    """The workflow's own trainings report the SHA-256 of the order, which we compute from scDataset."""
+    weights = np.load(small_run / "results/small/weights/cells.npy")
+    for seed in SMALL["training"]["seeds"]:
+        result = json.loads(
+            (small_run / f"results/small/train/{name}/seed{seed}/metrics.json").read_text()
+        )
+        expected = plain_order(
+            ENTRIES[name], 1200, weights, 32, ENTRIES[name].get("fetch_factor", 4), seed, 2
+        )
+        for recorded, batches in zip(result["order_sha256"], expected, strict=True):
+            cells = np.concatenate(batches).astype("<i8")
+            assert recorded == hashlib.sha256(cells.tobytes()).hexdigest()
+
+
+def test_ahead_hands_on_errors_and_stops_early():
+    def failing():
+        yield 1
+        raise ValueError("broken")
+
+    items = ahead(failing(), 2)
+    assert next(items) == 1
+    with pytest.raises(ValueError, match="broken"):
+        next(items)
+    endless = ahead(iter(int, 1), 2)
+    assert next(endless) == 0
+    endless.close()
