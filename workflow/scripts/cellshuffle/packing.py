@@ -11,7 +11,7 @@ import numpy as np
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import whole
-from cellshuffle.plates import Fetch, Plate, matrix_kind, matrix_name, member, open_h5ad
+from cellshuffle.plates import Fetch, Plate, matrix_kind, matrix_name, member, open_h5ad, var_name
 from cellshuffle.tables import copy_table
 
 BLOCK = 2**22  # matrix elements held in memory at a time
@@ -40,7 +40,7 @@ def pack(source, target, layer=None, select=None, workers=1, report=lambda n_cel
         file = stack.enter_context(open_h5ad(source))
         partial = stack.enter_context(whole(target))
         readable, matrix_layer = source, layer
-        if matrix_kind(member(file, matrix_name(layer)))[0] == "csc":
+        if matrix_kind(member(file, matrix_name(file, layer)))[0] == "csc":
             readable, matrix_layer = stack.enter_context(whole(f"{target}.rows")), None
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
@@ -64,7 +64,7 @@ def _write(file, plate, path, layer, select, indptr, types, report):
     )
     with h5py.File(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
-        copy_table(file, packed, "raw/var" if layer == "raw" else "var", select.genes)
+        copy_table(file, packed, var_name(file, layer), select.genes)
     done = 0
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
@@ -158,7 +158,7 @@ def _fitting(values, dtype):
 
 def _csc_to_csr(file, layer, path):
     """Write the CSC matrix as an h5ad with CSR X, in one pass to count and one to place."""
-    matrix = member(file, matrix_name(layer))
+    matrix = member(file, matrix_name(file, layer))
     _, shape = matrix_kind(matrix)
     indptr = matrix["indptr"][:].astype(np.int64)
     edges = range(0, len(matrix["data"]), BLOCK)
@@ -173,7 +173,7 @@ def _csc_to_csr(file, layer, path):
     offsets = lay_out(path, pointers, types, shape[1])
     with h5py.File(path, "r+") as packed:
         copy_table(file, packed, "obs")
-        copy_table(file, packed, "raw/var" if layer == "raw" else "var")
+        copy_table(file, packed, var_name(file, layer))
     if pointers[-1] == 0:
         return
     data, genes = (

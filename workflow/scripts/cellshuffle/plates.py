@@ -77,16 +77,25 @@ def member(file, name):
     return here
 
 
-def matrix_name(layer):
+def matrix_name(file, layer):
     """Where a matrix lies: `X` (layer None), `raw/X` (layer "raw") or `layers/<layer>`."""
-    return {None: "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
+    return {None: "X", "raw": _of_raw(file, "X")}.get(layer, f"layers/{layer}")
+
+
+def var_name(file, layer):
+    """Where the genes of a matrix lie: `var`, or `raw/var` for the raw matrix."""
+    return _of_raw(file, "var") if layer == "raw" else "var"
+
+
+def _of_raw(file, name):
+    return f"raw.{name}" if "raw.X" in file else f"raw/{name}"  # a dot before anndata 0.7
 
 
 def gene_names(file, layer=None):
     """(n_genes,) str array: the index of var (of raw/var for the raw matrix)."""
-    var = member(file, "raw/var" if layer == "raw" else "var")
+    var = member(file, var_name(file, layer))
     if isinstance(var, h5py.Dataset):  # a table, as anndata wrote before 0.7
-        return np.asarray(var["index"], str)
+        return np.char.decode(var["index"].astype(bytes), "utf-8")
     return member(var, var.attrs.get("_index", "_index")).asstr()[:].astype(str)
 
 
@@ -112,7 +121,7 @@ class Plate:
     def __init__(self, path, layer=None, workers=1, random=False):
         self.path = Path(path)
         self.file = open_h5ad(path)
-        matrix = member(self.file, matrix_name(layer))
+        matrix = member(self.file, matrix_name(self.file, layer))
         self.kind, (self.n_cells, self.n_genes) = matrix_kind(matrix)
         self.genes = gene_names(self.file, layer)
         if self.kind == "csc":

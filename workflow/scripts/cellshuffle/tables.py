@@ -6,6 +6,8 @@ import numpy as np
 from cellshuffle.errors import InputError
 from cellshuffle.plates import member
 
+DATAFRAME = {"encoding-type": "dataframe", "encoding-version": "0.2.0"}
+CATEGORICAL = {"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False}
 OLD_CATEGORIES = "__categories"  # where anndata before 0.8 kept the values of categorical columns
 
 
@@ -36,6 +38,9 @@ def column_codes(file, column):
         there = ", ".join(column_names(obs))
         raise InputError(f"{file.filename}: obs has no column '{column}' (it has: {there})")
     if isinstance(obs, h5py.Dataset):
+        categories = _compound_categories(file, column)
+        if categories is not None:
+            return obs[column], _strings(categories)
         return _encode(obs[column], file, column)
     stored = member(obs, column)
     if isinstance(stored, h5py.Group) and "codes" in stored:
@@ -46,6 +51,12 @@ def column_codes(file, column):
     if OLD_CATEGORIES in obs and column in obs[OLD_CATEGORIES]:
         return stored[:], _strings(obs[OLD_CATEGORIES][column][:])
     return _encode(stored[:], file, column)
+
+
+def _compound_categories(file, column):
+    """Values of a categorical column of a compound table, None of a plain one: they were kept in uns."""
+    name = f"uns/{column}_categories"
+    return np.atleast_1d(member(file, name)[()]) if name in file else None
 
 
 def _encode(values, file, column):
@@ -66,13 +77,13 @@ def copy_table(source, target, name, rows=None):
 
     rows: (k,) sorted row numbers to keep, None for all.
     """
-    table, short = member(source, name), name.split("/")[-1]
+    table = member(source, name)
+    copied = target.create_group(name[-3:])  # obs or var, also of raw/var and raw.var
     if isinstance(table, h5py.Dataset):
-        target.create_dataset(short, data=table[:] if rows is None else table[rows])
+        _copy_compound(source, table, copied, rows)
         return
-    copied = target.create_group(short)
     copied.attrs.update({key: value for key, value in table.attrs.items() if key != "categories"})
-    copied.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
+    copied.attrs.update(DATAFRAME)
     old = table.get(OLD_CATEGORIES, {})
     for column in table:
         if column == OLD_CATEGORIES:
@@ -80,12 +91,36 @@ def copy_table(source, target, name, rows=None):
         stored = member(table, column)
         if column in old:
             group = copied.create_group(column)
-            attributes = {"encoding-type": "categorical", "encoding-version": "0.2.0"}
-            group.attrs.update(attributes | {"ordered": False})
-            _copy_rows(old[column], group, "categories", None)
-            _copy_rows(stored, group, "codes", rows)
+            group.attrs.update(CATEGORICAL)
+            _write_column(group, "codes", stored[:] if rows is None else stored[:][rows])
+            _write_column(group, "categories", old[column][:])
         else:
             _copy_rows(stored, copied, column, rows)
+
+
+def _copy_compound(source, table, copied, rows):
+    """Write a table of one compound dataset, as anndata kept it before 0.7, as a group of columns."""
+    names = list(table.dtype.names)
+    copied.attrs.update(DATAFRAME | {"_index": "index"})
+    copied.attrs["column-order"] = np.array([n for n in names if n != "index"], h5py.string_dtype())
+    cells = table[:] if rows is None else table[:][rows]
+    for column in names:
+        categories = _compound_categories(source, column)
+        if categories is None:
+            _write_column(copied, column, cells[column])
+            continue
+        group = copied.create_group(column)
+        group.attrs.update(CATEGORICAL)
+        _write_column(group, "codes", cells[column])
+        _write_column(group, "categories", categories)
+
+
+def _write_column(parent, name, values):
+    text = values.dtype.kind in "OS"
+    values = np.array(_strings(values), h5py.string_dtype()) if text else values
+    kind = "string-array" if text else "array"
+    column = parent.create_dataset(name, data=values)
+    column.attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
 
 
 def _copy_rows(stored, parent, name, rows):

@@ -1,0 +1,122 @@
+"""Small atlases in every form in which h5ad files come, and a way to run the workflow on them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def counts_of(n_cells, n_genes, seed=0):
+    """(n_cells, n_genes) int64 counts, about a third of them non-zero."""
+    return np.random.default_rng(seed).poisson(0.4, (n_cells, n_genes))
+
+
+def obs_of(n_cells, seed=0, **kinds):
+    """A table of cells; kinds: {column: (values, kind)}, every value drawn at random.
+
+    kind: categorical, string, integer, boolean, or a nullable pandas dtype.
+    """
+    generator = np.random.default_rng(seed + 1)
+    obs = pd.DataFrame(index=[f"cell{seed}_{k}" for k in range(n_cells)])
+    for column, (values, kind) in kinds.items():
+        drawn = np.array(values, object)[generator.integers(0, len(values), n_cells)]
+        dtype = {"categorical": "category", "string": str, "integer": int, "boolean": bool}
+        obs[column] = pd.Series(drawn, obs.index).astype(dtype.get(kind, kind))
+    return obs
+
+
+def write_atlas(path, counts, obs, form="csr", place=None, compression=None, dtype=np.float32):
+    """Write an h5ad. form: csr, csc or dense; place: None for X, "raw", or a layer's name."""
+    make = {"csr": sp.csr_matrix, "csc": sp.csc_matrix, "dense": np.asarray}[form]
+    matrix, other = make(counts.astype(dtype)), make(np.zeros(counts.shape, dtype))
+    var = pd.DataFrame(index=[f"gene{k}" for k in range(counts.shape[1])])
+    if place == "raw":
+        data = anndata.AnnData(matrix, obs, var)
+        data.raw = data
+        data.X = other
+    elif place:
+        data = anndata.AnnData(other, obs, var, layers={place: matrix})
+    else:
+        data = anndata.AnnData(matrix, obs, var)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        data.write_h5ad(path, compression=compression)
+
+
+def write_anndata_07(path, counts, obs):
+    """As anndata 0.7 wrote: categories of all columns under `__categories`, by reference."""
+    with h5py.File(path, "w") as file:
+        _csr(file.create_group("X"), counts, {"encoding-type": "csr_matrix"}, "shape")
+        for name, table in (("obs", obs), ("var", pd.DataFrame(index=_genes(counts)))):
+            group = file.create_group(name)
+            group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.1.0"})
+            group.attrs["_index"] = "_index"
+            group.attrs["column-order"] = np.array(list(table.columns), h5py.string_dtype())
+            group["_index"] = np.array(table.index, object).astype("S")
+            for column in table.columns:
+                values = table[column].astype("category").cat
+                group[f"__categories/{column}"] = _bytes(values.categories)
+                group[column] = values.codes.to_numpy()
+                group[column].attrs["categories"] = group[f"__categories/{column}"].ref
+
+
+def write_anndata_06(path, counts, obs, raw=False):
+    """As anndata 0.6 wrote: compound tables, categories in uns, `h5sparse_format`, `raw.X`."""
+    with h5py.File(path, "w") as file:
+        name, var = ("raw.X", "raw.var") if raw else ("X", "var")
+        _csr(file.create_group(name), counts, {"h5sparse_format": "csr"}, "h5sparse_shape")
+        genes = pd.DataFrame({"index": _genes(counts)})
+        file[var] = genes.to_records(index=False, column_dtypes={"index": "S16"})
+        if raw:
+            file["X"], file["var"] = np.zeros(counts.shape, np.float32), file[var][:]
+        table, kinds = {"index": obs.index.to_numpy()}, {"index": "S16"}
+        for column in obs.columns:
+            if obs[column].dtype.kind in "ib":
+                table[column] = obs[column].to_numpy()
+                continue
+            values = obs[column].astype("category").cat
+            table[column] = values.codes.to_numpy()
+            file[f"uns/{column}_categories"] = _bytes(values.categories)
+        file["obs"] = pd.DataFrame(table).to_records(index=False, column_dtypes=kinds)
+
+
+def _genes(counts):
+    return [f"gene{k}" for k in range(counts.shape[1])]
+
+
+def _bytes(values):
+    return np.array([str(value).encode() for value in values])
+
+
+def _csr(group, counts, attributes, shape_name):
+    matrix = sp.csr_matrix(counts.astype(np.float32))
+    group.attrs.update(attributes)
+    group.attrs[shape_name] = np.array(matrix.shape)
+    for name in ("data", "indices", "indptr"):
+        group[name] = getattr(matrix, name)
+
+
+def run_workflow(folder, config, *arguments, check=True):
+    """Run Snakemake in `folder` on `config` (a dict or the path of a file); the ended process."""
+    if isinstance(config, dict):
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        config = path
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
+    command += ["--configfile", str(config), "--cores", "2", *arguments]
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if check and ended.returncode:
+        raise AssertionError(f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}")
+    return ended
