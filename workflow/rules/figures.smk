@@ -227,6 +227,9 @@ rule summary:
         comparison=f"{RUN}/comparison.csv",
         history=of_every_training("history.csv"),
         scores=of_every_training("metrics.json")[:1],
+        comparison_figure=f"{RUN}/figures/comparison.svg",
+        tradeoff_figure=f"{RUN}/figures/tradeoff.svg",
+        why_figure=f"{RUN}/figures/why.svg",
         strips=of_every_strategy("plates.csv"),
         entropies=of_every_strategy("entropy.csv"),
     output:

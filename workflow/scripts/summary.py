@@ -24,6 +24,7 @@ from cellshuffle.page import (
     heading,
     page,
     paragraph,
+    picture,
     plain_table,
     sortable_table,
 )
@@ -57,6 +58,7 @@ def answer_page(inputs, config, table, history):
         heading("Which strategy should I use?"),
         f"<p><strong>{words(best)}.</strong></p>",
         bullets(reasons) if reasons else "",
+        picture(inputs.comparison_figure, "Macro F1 of every strategy and task, with every seed"),
         heading("How sure is that?"),
         bullets(answers.certainty(table, config, baseline, n_test)),
         *(
@@ -66,6 +68,7 @@ def answer_page(inputs, config, table, history):
         heading("What does it cost?"),
         plain_table(header, answers.cost_rows(cost, reached)),
         paragraph("Means over the seeds, on the machine of this run."),
+        picture(inputs.tradeoff_figure, "Score against throughput, one point a strategy"),
         heading("Why does streaming fail?"),
         bullets(
             answers.why(
@@ -76,6 +79,7 @@ def answer_page(inputs, config, table, history):
                 task,
             )
         ),
+        picture(inputs.why_figure, "Plates over an epoch and entropy of the minibatches"),
     ]
     return "".join(parts) + "\n"
 

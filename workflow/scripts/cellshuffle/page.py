@@ -1,12 +1,14 @@
 """Self-contained HTML pages for the report: answers, a sortable table, settings."""
 
 import html
+from base64 import b64encode
+from pathlib import Path
 
 CSS = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:1.5rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-th:first-child,td:first-child{text-align:left}
+th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+th:first-child,td:first-child,.sortable :is(td,th):is(:nth-child(2),:nth-child(3),:last-child){text-align:left}
 thead th{border-bottom:2px solid #888;position:sticky;top:0;background:#fff}
 button.sort{font:inherit;font-weight:bold;background:none;border:0;padding:0;cursor:pointer;color:inherit}
 th[aria-sort=ascending] .sort:after{content:" \\2191"}th[aria-sort=descending] .sort:after{content:" \\2193"}
@@ -52,6 +54,12 @@ def paragraph(*sentences):
 
 def bullets(items):
     return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
+
+
+def picture(svg_path, alt):
+    """An SVG file as an image that the page carries itself."""
+    data = b64encode(Path(svg_path).read_bytes()).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def plain_table(header, rows):

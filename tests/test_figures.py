@@ -1,0 +1,170 @@
+"""Every figure at the smallest and the largest configuration: drawn, legible, honest."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_run
+from cellshuffle import comparison as tables
+from cellshuffle import sweep
+from cellshuffle.figures import (
+    class_f1,
+    comparison,
+    confusion,
+    cost,
+    learning_curves,
+    read,
+    style,
+    tradeoff,
+    weights,
+    why,
+)
+from cellshuffle.figures import sweep as heat_maps
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+SIZES = {
+    "2 strategies, 1 seed, 2 plates, other tasks": (2, 1, ("phase", "louvain_group"), 2, (3, 9)),
+    "6 strategies, 3 seeds, 95 drugs": (6, 3, ("cell_line", "drug", "moa_broad", "moa_fine"), 13, (12, 95, 4, 27)),
+    "20 strategies, 3 seeds, 380 drugs": (20, 3, ("cell_line", "drug", "moa_broad", "moa_fine"), 13, (50, 380, 4, 27)),
+    "3 strategies, 2 seeds, 1 task, 30 plates": (3, 2, ("drug",), 30, (95,)),
+    "4 strategies, 1 seed, 10 tasks": (4, 1, tuple(f"task_{k}" for k in range(10)), 14, (12, 95, 4, 27, 2, 3, 5, 6, 7, 8)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def figures(request, tmp_path_factory):
+    """{name: figure} of a synthetic run of one size."""
+    n_strategies, n_seeds, tasks, plates, n_classes = SIZES[request.param]
+    config = synthetic_run.make_config(n_strategies, n_seeds, tasks, plates)
+    run = synthetic_run.write_run(tmp_path_factory.mktemp("run"), config, n_classes, n_test=400)
+    jobs = [run / "train" / s / f"seed{k}" for s in config["strategies"] for k in range(n_seeds)]
+    predictions = [job / "predictions.npz" for job in jobs]
+    metrics = tables.gather([job / "metrics.json" for job in jobs])
+    baseline = tables.baseline_of(config)
+    table = tables.compare(metrics, predictions, baseline, 100)
+    history = read.histories([job / "history.csv" for job in jobs])
+    task = read.headline_task(table, config)
+    held = {
+        name: {s: pd.read_csv(run / "diversity" / s / f"{name}.csv") for s in config["strategies"]}
+        for name in ("plates", "entropy", "draws")
+    }
+    combinations = pd.read_csv(run / "weights" / "combinations.csv")
+    confusions = {t: read.confusion(predictions, t) for t in tasks}
+    published = pd.read_csv("results/published/scdataset_tahoe100m.csv")
+    return {
+        "comparison": comparison.draw(metrics, table, config),
+        "published": comparison.draw(metrics, table, config, published),
+        "learning curves": learning_curves.draw(history, config),
+        "cost": cost.draw(history, table, config, task),
+        "trade-off": tradeoff.draw(history, table, config),
+        "why": why.draw(held["plates"], held["entropy"], combinations, table, config, task),
+        "weights": weights.draw(combinations, held["draws"], config, baseline),
+        "class F1": class_f1.draw({t: c[0] for t, c in confusions.items()}, config),
+        **{f"confusion {t}": confusion.draw(*c, t, config) for t, c in confusions.items()},
+    }
+
+
+def visible_texts(figure):
+    """Text, box of every text that is seen, in pixels."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    unseen = {id(label) for axes in figure.axes for label in _hidden_tick_labels(axes)}
+    return [
+        (text.get_text(), text.get_window_extent(renderer))
+        for text in figure.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and id(text) not in unseen
+    ]
+
+
+def _hidden_tick_labels(axes):
+    """Labels that exist but are never drawn: of hidden axes, and of ticks beyond the limits."""
+    for axis, bounds in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        low, high = sorted(bounds)
+        slack = 1e-6 * (high - low)
+        for tick in [*axis.majorTicks, *axis.minorTicks]:
+            within = low - slack <= tick.get_loc() <= high + slack
+            if not (within and tick.get_visible() and axes.get_visible()):
+                yield from (tick.label1, tick.label2)
+
+
+def test_no_text_overlaps_another_or_leaves_the_page(figures):
+    found = []
+    for name, figure in figures.items():
+        texts = visible_texts(figure)
+        width, height = figure.bbox.width, figure.bbox.height
+        for text, box in texts:
+            if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+                found.append(f"{name}: '{text}' leaves the page")
+        for (a, one), (b, other) in itertools.combinations(texts, 2):
+            wide = min(one.x1, other.x1) - max(one.x0, other.x0)
+            high = min(one.y1, other.y1) - max(one.y0, other.y0)
+            if wide > 1.5 and high > 2.5:
+                found.append(f"{name}: '{a}' and '{b}' overlap by {wide:.0f} x {high:.0f} pixels")
+    assert not found, "\n".join(found[:40])
+
+
+def test_bars_start_at_zero(figures):
+    for name, figure in figures.items():
+        for axes in figure.axes:
+            bars = [p for p in axes.patches if isinstance(p, Rectangle)]
+            if bars and axes.get_visible():
+                assert axes.get_xlim()[0] == 0, name
+                assert all(bar.get_x() == 0 for bar in bars), name
+
+
+def test_axes_are_labelled(figures):
+    for name, figure in figures.items():
+        if name.startswith("confusion"):
+            continue
+        bottom = [axes for axes in figure.axes if axes.get_visible() and axes.get_xlabel()]
+        assert bottom or figure.get_supxlabel(), name
+
+
+def test_the_same_data_gives_the_same_files(tmp_path):
+    table = pd.DataFrame(
+        {"block_size": [1, 4], "fetch_factor": [1, 4], "sampler": "BlockShuffling"}
+    )
+    table = table.assign(cells_per_second=5000.0, plate_entropy=[3.7, 2.0], score=0.3)
+    for turn in ("one", "two"):
+        figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
+        style.save(figure, [tmp_path / f"{turn}.{kind}" for kind in ("svg", "pdf", "png")])
+    for kind in ("svg", "pdf", "png"):
+        assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+
+
+def test_strategies_look_alike_nowhere():
+    looks = style.looks([f"s{k}" for k in range(64)])
+    assert len({(v["color"], v["marker"], str(v["linestyle"])) for v in looks.values()}) == 64
+    assert len({v["color"] for v in style.looks([f"s{k}" for k in range(8)]).values()}) == 8
+
+
+def test_colours_differ_without_colour_vision():
+    """Neighbours of the six default strategies differ for deuteranopes (Machado et al. 2009)."""
+    deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+    seen = [deuteranopia @ matplotlib.colors.to_rgb(colour) for colour in style.COLOURS[:6]]
+    nearest = min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2))
+    assert nearest > 0.12
+
+
+def test_heat_maps_of_a_sweep():
+    grid = [1, 4, 16, 64, 256]
+    both = {
+        "block_size": grid,
+        "fetch_factor": grid,
+        "samplers": ["BlockShuffling", "BlockWeightedSampling"],
+    }
+    strategies = sweep.expand(both)
+    assert len(strategies) == 50
+    assert strategies["block_weighted_b4_f64"] == {
+        "sampler": "BlockWeightedSampling", "block_size": 4, "fetch_factor": 64,
+    }  # fmt: skip
+    assert sweep.expand(None) == {}
+    table = pd.DataFrame(strategies.values())
+    table["cells_per_second"] = 5000.0 * table["block_size"]
+    table["plate_entropy"] = 3.7 / table["block_size"]
+    table["score"] = 0.3
+    figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
+    test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
