@@ -18,6 +18,7 @@ if ATLAS["simulate"]:
     include: "workflow/rules/simulate.smk"
 
 
+include: "workflow/rules/check.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/train.smk"

@@ -4,8 +4,9 @@
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
 rule pack_plate:
     input:
-        plate=lambda wildcards: source_path(wildcards.plate),
-        genes=ATLAS["genes"] or [],
+        ancient(CHECKED),
+        plate=lambda wildcards: given(source_path(wildcards.plate)),
+        genes=lambda wildcards: given(GENES_FILE),
     output:
         f"{PACKED}/plate{{plate}}.h5ad",
     log:
@@ -21,7 +22,7 @@ rule pack_plate:
         disk_mb=pack_disk_mb,
     params:
         layer=ATLAS["layer"],
-        select=plate_selection,
-        stamp=lambda wildcards, input: stamp(input.plate),
+        select=lambda wildcards: plate_selection(wildcards.plate),
+        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
     script:
         "../scripts/pack_plate.py"

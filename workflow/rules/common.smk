@@ -1,4 +1,5 @@
 # The configuration, checked before anything runs, and the paths that all rules share.
+import functools
 import os
 import sys
 from pathlib import Path
@@ -20,7 +21,10 @@ def checked(problems):
     """Stop with one line a problem."""
     problems = list(problems)
     if problems:
-        raise WorkflowError("the configuration cannot be used:\n" + "\n".join(problems))
+        for problem in problems:
+            print(f"error: {problem}", file=sys.stderr)
+        print("the configuration cannot be used; config/README.md lists every key", file=sys.stderr)
+        sys.exit(1)
 
 
 checked(configuration.schema_problems(config, SCHEMA))
@@ -43,6 +47,7 @@ if ATLAS["split"]:
     }
 else:
     PLATES = {side: list(ATLAS[f"{side}_plates"]) for side in ("train", "test")}
+GENES_FILE = [ATLAS["genes"]] if ATLAS["genes"] else []
 SOURCES = ATLAS["train_plates"] + (ATLAS.get("test_plates") or [])
 
 
@@ -60,10 +65,38 @@ def source_path(plate):
 
 
 def plate_paths(split):
-    """The files that labels and training read, packed or as published."""
+    """The files that labels and training read, packed or as published; an input function."""
     if ATLAS["pack"]:
-        return [f"{PACKED}/plate{plate}.h5ad" for plate in PLATES[split]]
-    return [source_path(plate) for plate in PLATES[split]]
+        return lambda wildcards: [f"{PACKED}/plate{plate}.h5ad" for plate in PLATES[split]]
+    return lambda wildcards: given([source_path(plate) for plate in PLATES[split]])
+
+
+class Absent(list):
+    """Input files of a rule that are not there.
+
+    Snakemake stops with our own lines when it looks at them, unless it can do without the rule, as
+    when figures are drawn again from scores that stand. Its own message would not say what to do.
+    """
+
+    def __iter__(self):
+        raise WorkflowError("\n".join(atlas_problems(tuple(super().__iter__()))))
+
+
+@functools.cache
+def atlas_problems(missing):
+    """All that is wrong with the atlas, known to lack these files."""
+    try:
+        from cellshuffle.checks import check_atlas
+    except ImportError:  # Snakemake may run where only the rules' environments have h5py
+        return [f"{path}: there is no such file; the configuration names it" for path in missing]
+    return check_atlas(CHECK_REQUEST)[0]
+
+
+def given(files):
+    """A file or files of the user, as input of a rule, with a clear word where one is not there."""
+    every = [files] if isinstance(files, str) else files
+    missing = [path for path in every if not os.path.exists(path)]
+    return files if ATLAS["simulate"] or not missing else Absent(missing)
 
 
 def stamp(path):
@@ -74,16 +107,21 @@ def stamp(path):
     return [status.st_size, status.st_mtime_ns]
 
 
+def unpacked_plates():
+    """Plates that are read as they were published, without packing."""
+    return [] if ATLAS["pack"] else [source_path(plate) for plate in SOURCES]
+
+
 def lookup_tables():
     """Tables that the tasks look classes up in."""
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
     return sorted({lookup["table"] for lookup in lookups})
 
 
-def plate_selection(wildcards):
+def plate_selection(plate):
     """What packing keeps of a source file: see cellshuffle.selection.select_cells."""
     selection = {"genes": ATLAS["genes"]}
-    plate = str(wildcards.plate)
+    plate = str(plate)
     if ATLAS["split"]:
         plate, _, side = plate.rpartition("-")
         selection["split"] = ATLAS["split"] | {"side": side}

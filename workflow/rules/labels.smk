@@ -4,9 +4,10 @@
 # Encode every task of every cell, train and test.
 rule encode_labels:
     input:
+        ancient(CHECKED),
         train=plate_paths("train"),
         test=plate_paths("test"),
-        tables=lookup_tables(),
+        tables=lambda wildcards: given(lookup_tables()),
     output:
         classes=f"{RUN}/labels/classes.json",
         train=f"{RUN}/labels/train.npy",
@@ -26,6 +27,7 @@ rule encode_labels:
         tasks=config["tasks"],
         plates=PLATES,
         max_cells=MAX_CELLS,
+        stamps=[stamp(path) for path in lookup_tables() + unpacked_plates()],
     script:
         "../scripts/encode_labels.py"
 

@@ -93,11 +93,11 @@ def plate_labels(paths, tasks):
                 values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
             found[task].append((cells, values))
     if missing:
-        raise InputError("\n".join(_missing_lines(missing, tasks)))
+        raise InputError("\n".join(missing_lines(missing, tasks)))
     return found
 
 
-def _missing_lines(missing, tasks):
+def missing_lines(missing, tasks):
     for (task, value), counts in missing.items():
         table = tasks[task]["lookup"]["table"]
         yield (

@@ -1,0 +1,50 @@
+# The atlas is looked at before hours are spent on it.
+
+
+def plate_entries():
+    """What every plate of both splits is made of: see cellshuffle.checks.check_atlas."""
+    return [
+        {
+            "plate": str(plate),
+            "split": split,
+            "source": source_path(plate),
+            "packed": f"{PACKED}/plate{plate}.h5ad" if ATLAS["pack"] else None,
+            "select": plate_selection(plate),
+        }
+        for split in ("train", "test")
+        for plate in PLATES[split]
+    ]
+
+
+CHECKED = f"{RUN}/checked.json"
+CHECK_REQUEST = {
+    "plates": plate_entries(),
+    "layer": ATLAS["layer"],
+    "transform": config["training"]["transform"],
+    "tasks": config["tasks"],
+    "columns": [label for label in balanced_labels() if label not in TASKS],
+    "max_cells": MAX_CELLS,
+}
+
+
+# Look at every plate and table, cheaply, and stop with all findings at once; the rest is for later rules.
+rule check_input:
+    input:
+        plates=lambda wildcards: given(sorted({source_path(plate) for plate in SOURCES})),
+        tables=lambda wildcards: given(lookup_tables()),
+        genes=lambda wildcards: given(GENES_FILE),
+    output:
+        CHECKED,
+    log:
+        f"{RUN}/logs/check_input.log",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=cells_mem_mb,
+        runtime=cells_runtime,
+    params:
+        request=CHECK_REQUEST,
+        stamps=lambda wildcards: [stamp(source_path(plate)) for plate in SOURCES],
+    script:
+        "../scripts/check_input.py"

@@ -1,0 +1,21 @@
+"""Plates and lookup tables in; what was found out about every plate out, or all that is wrong with them."""
+
+from cellshuffle.checks import check_atlas
+from cellshuffle.console import run_rule, say
+from cellshuffle.errors import InputError
+from cellshuffle.files import write_json
+
+
+def main(snakemake):
+    errors, warnings, plates = check_atlas(snakemake.params.request)
+    if errors:
+        raise InputError("\n".join(errors))
+    for warning in warnings:
+        say(f"warning: {warning}")
+    write_json(snakemake.output[0], {"plates": plates, "warnings": warnings})
+    say(
+        f"{sum(plate['n_cells'] for plate in plates):,} cells on {len(plates)} plates: nothing wrong"
+    )
+
+
+run_rule(main, snakemake)  # noqa: F821
