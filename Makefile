@@ -26,7 +26,11 @@ $(VENV)/.complete: requirements.txt
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
-test: env
+$(VENV)/.complete-test: $(VENV)/.complete requirements-test.txt
+	$(BIN)/pip install --quiet --no-deps --requirement requirements-test.txt
+	touch $@
+
+test: $(VENV)/.complete-test
 	$(BIN)/pytest
 
 check: env

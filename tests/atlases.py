@@ -1,8 +1,5 @@
-"""Small atlases in every form in which h5ad files come, and a way to run the workflow on them."""
+"""Small atlases in every form in which h5ad files come."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import anndata
@@ -10,9 +7,6 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-import yaml
-
-ROOT = Path(__file__).parents[1]
 
 
 def counts_of(n_cells, n_genes, seed=0):
@@ -103,20 +97,3 @@ def _csr(group, counts, attributes, shape_name):
     group.attrs[shape_name] = np.array(matrix.shape)
     for name in ("data", "indices", "indptr"):
         group[name] = getattr(matrix, name)
-
-
-def run_workflow(folder, config, *arguments, check=True):
-    """Run Snakemake in `folder` on `config` (a dict or the path of a file); the ended process."""
-    if isinstance(config, dict):
-        path = Path(folder) / "config.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
-        config = path
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
-    command += ["--configfile", str(config), "--cores", "2", *arguments]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    ended = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if check and ended.returncode:
-        raise AssertionError(f"{' '.join(command)}\n{ended.stdout}\n{ended.stderr}")
-    return ended

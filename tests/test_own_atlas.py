@@ -7,7 +7,6 @@ import pytest
 from atlases import (
     counts_of,
     obs_of,
-    run_workflow,
     write_anndata_06,
     write_anndata_07,
     write_atlas,
@@ -18,6 +17,7 @@ from cellshuffle.labels import class_names, encode, plate_labels
 from cellshuffle.packing import pack
 from cellshuffle.plates import Plates
 from cellshuffle.selection import select_cells
+from conftest import snakemake
 
 N_CELLS, N_GENES = 40, 30
 COUNTS = counts_of(N_CELLS, N_GENES)
@@ -116,6 +116,7 @@ def test_a_missing_value_is_an_error_that_counts_the_cells(tmp_path):
             labels(tmp_path / f"{kind}.h5ad", "task")
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("selected", [False, True])
 @pytest.mark.parametrize("write", [write_anndata_06, write_anndata_07])
 def test_old_encodings_are_read_and_packed(tmp_path, write, selected):
@@ -150,7 +151,7 @@ def test_gene_subset_keeps_the_order_of_the_atlas(tmp_path, form):
     assert list(data.var_names) == ["gene3", "gene7", "gene20"]
     assert np.array_equal(data.X.toarray(), COUNTS[:, [3, 7, 20]])
     (tmp_path / "genes.txt").write_text("gene20\nTP53\n")
-    with pytest.raises(InputError, match="1 of 2 genes are not in .*TP53"):
+    with pytest.raises(InputError, match=r"1 of 2 genes are not in .*TP53"):
         packed(tmp_path / "a.h5ad", tmp_path, genes=tmp_path / "genes.txt")
 
 
@@ -220,7 +221,7 @@ def test_one_file_divided_by_an_obs_column(tmp_path):
         weights={"balance": ["well", "flag"], "min_count_baseline": 0},
     )
     scores = "results/own/train/weighted/seed0/metrics.json"
-    run_workflow(tmp_path, config, scores, "results/own/train/streaming/seed0/metrics.json")
+    snakemake(tmp_path, config, scores, "results/own/train/streaming/seed0/metrics.json")
     metrics = read_json(tmp_path / scores)
     assert metrics["tasks"] == tasks
     assert metrics["n_test"] == (obs["site"] == "p2").sum()
@@ -243,7 +244,7 @@ def test_one_file_divided_at_random_with_one_task(tmp_path):
     atlas = {"split": {"fraction": 0.3, "seed": 0}, "layer": "raw"}
     config = own_config(tmp_path, atlas=atlas | {"genes": str(tmp_path / "genes.txt")})
     scores = "results/own/train/weighted/seed0/metrics.json"
-    run_workflow(tmp_path, config, scores)
+    snakemake(tmp_path, config, scores)
     metrics = read_json(tmp_path / scores)
     assert metrics["n_train"] + metrics["n_test"] == N_CELLS and metrics["n_test"] > 3
     packed_test = anndata.read_h5ad(tmp_path / "results/own/packed/plateall-test.h5ad")
