@@ -62,7 +62,7 @@ def test_files_of_a_run(small_run):
         }
     )
     expected = names.merge(table, on=["cell_line", "drug"])["weight"]
-    np.testing.assert_array_equal(np.load(run / "weights/cells.npy"), expected)
+    np.testing.assert_allclose(np.load(run / "weights/cells.npy"), expected, rtol=1e-14)
 
 
 def test_balance_over_a_column_that_is_no_task(small_run, tmp_path):
