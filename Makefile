@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run test check format env lock
+.PHONY: run test test-slurm check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
@@ -32,6 +32,14 @@ $(VENV)/.complete-test: $(VENV)/.complete requirements-test.txt
 
 test: $(VENV)/.complete-test
 	$(BIN)/pytest
+
+# The pipeline on a real SLURM of one node, started and ended by the test; about five minutes.
+test-slurm: $(VENV)/.complete-slurm
+	$(BIN)/pytest tests/slurm
+
+$(VENV)/.complete-slurm: $(VENV)/.complete requirements-slurm.txt
+	$(BIN)/pip install --quiet --requirement requirements-slurm.txt
+	touch $@
 
 check: env
 	$(BIN)/ruff format --check .

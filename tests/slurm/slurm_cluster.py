@@ -25,16 +25,16 @@ from pathlib import Path
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
-# KillWait: seconds between SIGTERM and SIGKILL. OverTimeLimit and a minute are the shortest time
-# limits there are. MinJobAge: how long squeue remembers a finished job, which is how Snakemake
-# learns that it ended. FirstJobId keeps numbers apart from process ids in logs.
+# KillWait: seconds between SIGTERM and SIGKILL. MinJobAge: how long squeue remembers a finished job,
+# which is how Snakemake learns that it ended. cred_expire: a job that is put back in the queue
+# waits that long (120 s by default). config_overrides: the node has what the file says, no less.
 SLURM_CONF = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ctld_port}
 SlurmdPort={d_port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 SlurmUser={user}
 SlurmdUser={user}
@@ -60,7 +60,6 @@ ReturnToService=2
 MinJobAge=300
 KillWait={kill_wait}
 SchedulerParameters=sched_interval=1,sched_min_interval=100000,batch_sched_delay=0,bf_interval=2
-FirstJobId=1000
 GresTypes=gpu
 SlurmdParameters=config_overrides
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1 State=UNKNOWN
@@ -77,8 +76,10 @@ class Slurm:
     env: dict[str, str]
 
     def run(self, *command):
-        """Run a SLURM command, return what it printed; CalledProcessError when it fails."""
-        done = subprocess.run(command, env=self.env, check=True, text=True, capture_output=True)
+        """Run a SLURM command, return what it printed; RuntimeError when it fails."""
+        done = subprocess.run(command, env=self.env, check=False, text=True, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout.strip()
 
     def jobs(self):
@@ -191,7 +192,7 @@ def _start(command, env, folder):
 
 
 def _state_of_node(slurm):
-    with contextlib.suppress(subprocess.CalledProcessError):  # slurmctld not up yet
+    with contextlib.suppress(RuntimeError):  # slurmctld not up yet
         return slurm.run("sinfo", "--noheader", "--format=%t", "--partition=main")
 
 
