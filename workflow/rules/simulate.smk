@@ -1,0 +1,53 @@
+# A simulated atlas with the plate design of Tahoe-100M, where no real one is at hand.
+
+SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
+
+
+def simulated_mem_mb(wildcards, attempt):
+    """One block of cells and the expression profiles: 4 bytes x 8 cards a gene each, not the plate."""
+    sizes = ATLAS["simulate"]
+    profiles = sizes["cell_lines"] + sizes["drugs"]
+    return attempt * (SIMULATED_BLOCK_MB + sizes["genes"] * profiles * 32 // 10**6)
+
+
+def simulated_runtime(wildcards, attempt):
+    """Minutes."""
+    return attempt * (5 + ATLAS["simulate"]["cells_per_plate"] // SIMULATED_CELLS_PER_SECOND // 60)
+
+
+# One plate, as published plates are written: CSR counts in gzip-compressed chunks.
+rule simulate_plate:
+    output:
+        os.path.join(ATLAS_DIR, PLATE_FILE),
+    log:
+        f"{RUN}/logs/simulate_plate/{{plate}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/simulate_plate/{{plate}}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=simulated_mem_mb,
+        runtime=simulated_runtime,
+    params:
+        sizes=ATLAS["simulate"],
+    script:
+        "../scripts/simulate_plate.py"
+
+
+# The drug table, with the columns of the dataset's authors.
+rule simulate_drug_metadata:
+    output:
+        os.path.join(ATLAS_DIR, "drug_metadata.csv"),
+    log:
+        f"{RUN}/logs/simulate_drug_metadata.log",
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        sizes=ATLAS["simulate"],
+    script:
+        "../scripts/simulate_drug_metadata.py"
