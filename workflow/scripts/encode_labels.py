@@ -3,7 +3,7 @@
 import numpy as np
 from cellshuffle.console import run_rule, say
 from cellshuffle.errors import InputError
-from cellshuffle.files import whole, write_json, write_rows
+from cellshuffle.files import create_npy, whole, write_json, write_rows
 from cellshuffle.labels import class_names, encode, plate_labels
 
 
@@ -24,7 +24,13 @@ def main(snakemake):
         for position, (codes, _) in enumerate(first):
             n_cells = int(min(len(codes), left))
             left -= n_cells
-            plates.append({"split": name, "plate": snakemake.params.plates[name][position], "n_cells": n_cells})
+            plates.append(
+                {
+                    "split": name,
+                    "plate": snakemake.params.plates[name][position],
+                    "n_cells": n_cells,
+                }
+            )
             for task, pairs in split[name].items():
                 codes, values = pairs[position]
                 kept[name].setdefault(task, []).append((codes[:n_cells], values))
@@ -36,7 +42,7 @@ def main(snakemake):
         rows = [row["n_cells"] for row in plates if row["split"] == name]
         edges = np.cumsum([0, *rows])
         with whole(snakemake.output[name]) as partial:
-            codes = np.lib.format.open_memmap(partial, "w+", dtype, (int(edges[-1]), len(tasks)))
+            codes = create_npy(partial, dtype, (int(edges[-1]), len(tasks)))
             for column, task in enumerate(tasks):
                 for plate, part in enumerate(encode(kept[name][task], classes[task])):
                     codes[edges[plate] : edges[plate + 1], column] = part
@@ -44,7 +50,9 @@ def main(snakemake):
     write_rows(snakemake.output.plates, plates)
     write_json(snakemake.output.classes, classes)
     counts = ", ".join(f"{len(names)} {task}" for task, names in classes.items())
-    say(f"{sum(row['n_cells'] for row in plates):,} cells on {len(plates)} plates; classes: {counts}")
+    say(
+        f"{sum(row['n_cells'] for row in plates):,} cells on {len(plates)} plates; classes: {counts}"
+    )
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -2,7 +2,7 @@
 
 import numpy as np
 from cellshuffle.console import run_rule, say
-from cellshuffle.files import load_npy, read_json, whole, write_rows
+from cellshuffle.files import create_npy, load_npy, read_json, whole, write_rows
 from cellshuffle.labels import class_names, encode, plate_labels
 from cellshuffle.weights import BLOCK, combine, count_combinations, weight_of_count
 
@@ -24,7 +24,7 @@ def main(snakemake):
     header = [*balance, "count", "weight"]
     write_rows(snakemake.output.combinations, [dict(zip(header, row, strict=True)) for row in rows])
     with whole(snakemake.output.cells) as partial:
-        cells = np.lib.format.open_memmap(partial, "w+", np.float64, (len(labels),))
+        cells = create_npy(partial, np.float64, (len(labels),))
         for low in range(0, len(labels), BLOCK):
             cells[low : low + BLOCK] = weight[combine(codes[low : low + BLOCK], n_classes)]
         cells.flush()

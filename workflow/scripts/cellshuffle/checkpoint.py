@@ -54,6 +54,7 @@ class State:
     orders: list = field(default_factory=list)  # SHA-256 of the cells seen, an entry an epoch
     epoch_seconds: float = 0.0
     wait_seconds: float = 0.0  # of which the loop waited for data
+    saved_at: float = field(default_factory=time.monotonic)  # when this process last saved it
 
     def timed(self, items):
         """Yield `items` and count the time that passes between and inside requests for them."""

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from cellshuffle.errors import InputError
@@ -20,12 +21,14 @@ class _Tee:
     def write(self, text):
         text = text.replace("\r", "")
         for stream in self.streams:
-            stream.write(text)
+            with suppress(OSError):  # a log on a full disk, a terminal that was closed
+                stream.write(text)
         return len(text)
 
     def flush(self):
         for stream in self.streams:
-            stream.flush()
+            with suppress(OSError):
+                stream.flush()
 
 
 def run_rule(main, snakemake):
@@ -36,8 +39,7 @@ def run_rule(main, snakemake):
     """
     terminal = sys.stderr
     log_path = snakemake.log[0] if snakemake.log else os.devnull
-    Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-    with open(log_path, "a", encoding="utf-8", buffering=1) as log:
+    with _opened_log(log_path) as log:
         sys.stderr = _Tee(terminal, log)
         try:
             main(snakemake)
@@ -46,33 +48,51 @@ def run_rule(main, snakemake):
         except Stopped as stopped:
             _fail(str(stopped), code=128 + signal.SIGTERM)
         except OSError as error:
-            if not (error.errno or isinstance(error, FileNotFoundError)):
+            if not error.errno:
                 _unforeseen(error, log, log_path)
-            _fail(f"error: {_operating_system(error)}")
+            _fail(f"error: {_operating_system(error)}", abrupt=error.errno == errno.ENOSPC)
         except Exception as error:
             _unforeseen(error, log, log_path)
         finally:
             sys.stderr = terminal
 
 
+def _opened_log(path):
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        _fail(f"error: {_operating_system(error)}")
+
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full; make space and start again, finished work is kept",
+    errno.EDQUOT: "your disk quota is used up; make space and start again, finished work is kept",
+    errno.EACCES: "permission denied; the files of a run must be readable and results/ writable",
+    errno.EROFS: "the file system is read-only; results/ must lie on one that can be written to",
+}
+
+
 def _operating_system(error):
     where = f"{error.filename}: " if error.filename else ""
-    if error.errno == errno.ENOSPC:
-        return f"{where}the disk is full; make space and start again, finished work is kept"
-    return f"{where}{error.strerror or error}"
+    return where + (ADVICE.get(error.errno) or error.strerror or str(error))
 
 
 def _unforeseen(error, log, log_path):
-    traceback.print_exc(file=log)
+    with suppress(OSError):
+        traceback.print_exc(file=log)
     _fail(
         f"error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
         f"(unforeseen; the full story is in {log_path})"
     )
 
 
-def _fail(*lines, code=1):
+def _fail(*lines, code=1, abrupt=False):
+    """Print lines and end; abruptly where HDF5, its file cut short, would crash on the way out."""
     for line in lines:
-        print(line, file=sys.stderr)
+        print(line, file=sys.stderr, flush=True)
+    if abrupt:
+        os._exit(code)
     sys.exit(code)
 
 

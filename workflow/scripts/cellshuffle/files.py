@@ -1,11 +1,16 @@
 """Files that are whole or absent, and readers that never unpickle."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
+import shutil
+import socket
+import time
 import uuid
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +18,88 @@ import numpy as np
 from cellshuffle.errors import InputError
 
 PARTIAL = ".partial-"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+IDLE_SECONDS = 120  # without a write, before another machine's partial file counts as abandoned
+
+
+@contextmanager
+def temporary(path):
+    """Yield the path of a temporary file beside `path`, gone afterwards; a full disk is told as such.
+
+    What a killed process left there is removed first.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    owner = f"{_machine():08x}.{os.getpid()}"
+    partial = path.with_name(f"{PARTIAL}{owner}-{uuid.uuid4().hex[:8]}-{path.name}")
+    try:
+        yield partial
+    except (OSError, RuntimeError) as error:  # torch and numpy have words of their own for it
+        if getattr(error, "errno", None) in DISK_FULL or _is_full(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole(path):
     """Yield a temporary path beside `path`, which takes its place once complete and flushed.
 
-    A failure inside the block removes the temporary file and leaves `path` as it was. What a
-    killed job left beside `path` earlier is removed first: Snakemake runs one job per output.
+    A failure inside the block removes the temporary file and leaves `path` as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f"{PARTIAL}*-{_literal(path.name)}"):
-        leftover.unlink(missing_ok=True)
-    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
-    try:
+    with temporary(path) as partial:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+        _flush_folder(Path(path).parent)
 
 
-def _literal(name):
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def claim(path):
+    """Have the disk give `path` all of its size now: a full disk kills who writes through a memory map."""
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, max(1, os.path.getsize(path)))
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+
+
+def _is_full(folder):
+    return shutil.disk_usage(folder).free < 2**20
+
+
+def _machine():
+    """A number of this machine since it was started."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    name = socket.gethostname() + (boot.read_text() if boot.exists() else "")
+    return zlib.crc32(name.encode())
+
+
+def _remove_leftovers(path):
+    """Remove partial files of `path` whose process is no more.
+
+    Not those of a living one: runs in other folders may share a folder of packed plates.
+    """
+    name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.name)
+    for leftover in path.parent.glob(f"{PARTIAL}{'?' * 8}.*-{'?' * 8}-{name}"):
+        machine, _, process = leftover.name.removeprefix(PARTIAL).split("-")[0].partition(".")
+        with suppress(FileNotFoundError):
+            if machine == f"{_machine():08x}":
+                abandoned = not _is_alive(process)
+            else:
+                abandoned = time.time() - leftover.stat().st_mtime > IDLE_SECONDS
+            if abandoned:
+                leftover.unlink()
+
+
+def _is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _flush_folder(folder):
@@ -84,6 +145,13 @@ def write_csv(path, table):
 def save_npy(path, array):
     with whole(path) as partial, open(partial, "wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def create_npy(path, dtype, shape):
+    """A new `.npy` file as a writable memory map, its disk space claimed."""
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    claim(path)
+    return array
 
 
 def load_npy(path, mmap_mode="r"):

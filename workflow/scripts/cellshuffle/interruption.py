@@ -10,13 +10,21 @@ class Stopped(Exception):
 
 
 @contextmanager
-def term_signal():
-    """Yield a function that tells whether SIGTERM has come; the old handler returns afterwards."""
+def term_signal(then=lambda: None):
+    """Yield a function that tells whether SIGTERM has come; the old handler returns afterwards.
+
+    then: called when it comes.
+    """
     told = threading.Event()
+
+    def hear(*_):
+        told.set()
+        then()
+
     if threading.current_thread() is not threading.main_thread():
         yield told.is_set
         return
-    old = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    old = signal.signal(signal.SIGTERM, hear)
     try:
         yield told.is_set
     finally:

@@ -12,11 +12,14 @@ import torch
 from cellshuffle import distributed
 from cellshuffle.checkpoint import fingerprint
 from cellshuffle.console import progress
+from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
-from cellshuffle.interruption import Stopped
+from cellshuffle.interruption import Stopped, term_signal
 from cellshuffle.plates import Plates
 from cellshuffle.strategies import is_sequential, is_weighted, make_sampler
-from cellshuffle.training import Settings, train
+from cellshuffle.training import Settings, device_of, train
+
+SAID = "cellshuffle: "  # before a line that a process of several has for a person
 
 
 def run_job(job):
@@ -66,16 +69,29 @@ def launch(job, world_size, folder):
     command += [f"--nproc-per-node={world_size}", "-m", "cellshuffle.job", str(description)]
     library = str(Path(__file__).parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([library, *sys.path])}
-    ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
-    sys.stderr.write(ended.stderr)
-    if ended.returncode:
-        raise RuntimeError(f"torchrun ended with exit code {ended.returncode}")
+    said = []  # lines for people; what torchrun adds to them is of no use
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as torchrun,
+        term_signal(torchrun.terminate) as told_to_stop,
+    ):
+        for line in torchrun.stderr:
+            if line.startswith(SAID):
+                said.append(line.removeprefix(SAID).strip())
+            elif not said:
+                sys.stderr.write(line)
+    if torchrun.returncode:
+        kind = Stopped if told_to_stop() else InputError
+        ended = f"torchrun ended with exit code {torchrun.returncode}"
+        raise kind("\n".join(dict.fromkeys(said)) or ended)
     description.unlink()
 
 
 def _deciding(job, classes):
     """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
-    settings = {k: v for k, v in job["settings"].items() if k not in ("checkpoint_minutes", "prefetch")}
+    settings = {
+        k: v for k, v in job["settings"].items() if k not in ("checkpoint_minutes", "prefetch")
+    }
+    settings["device"] = device_of(Settings(**job["settings"]))
     return {
         "entry": job["entry"],
         "settings": settings | {"world_size": distributed.world_size()},
@@ -125,7 +141,7 @@ if __name__ == "__main__":
     distributed.join()
     try:
         run_job(read_json(sys.argv[1]))
-    except Stopped as stopped:
-        sys.exit(str(stopped))
+    except (InputError, Stopped) as reason:
+        sys.exit("\n".join(SAID + line for line in str(reason).splitlines()))
     finally:
         distributed.leave()

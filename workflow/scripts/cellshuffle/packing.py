@@ -1,6 +1,5 @@
 """Rewrite a plate once as an uncompressed, contiguous h5ad, whose arrays can be memory-mapped."""
 
-import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import h5py
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.files import whole
+from cellshuffle.files import claim, temporary, whole
 from cellshuffle.plates import Fetch, Plate, matrix_kind, matrix_name, member, open_h5ad, var_name
 from cellshuffle.tables import copy_table
 
@@ -41,7 +40,7 @@ def pack(source, target, layer=None, select=None, workers=1, report=lambda n_cel
         partial = stack.enter_context(whole(target))
         readable, matrix_layer = source, layer
         if matrix_kind(member(file, matrix_name(file, layer)))[0] == "csc":
-            readable, matrix_layer = stack.enter_context(whole(f"{target}.rows")), None
+            readable, matrix_layer = stack.enter_context(temporary(f"{target}.rows")), None
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
         indptr = _row_pointers(plate, select)
@@ -50,7 +49,6 @@ def pack(source, target, layer=None, select=None, workers=1, report=lambda n_cel
             _write(file, plate, partial, layer, select, indptr, (np.uint16, index_type), report)
         except _DoesNotFit:
             _write(file, plate, partial, layer, select, indptr, (plate.dtype, index_type), report)
-    Path(f"{target}.rows").unlink(missing_ok=True)
 
 
 class _DoesNotFit(Exception):
@@ -100,8 +98,7 @@ def lay_out(path, indptr, types, n_genes):
             kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
             dataset = h5py.h5d.create(x.id, name.encode(), kind, space, layout)
             offsets.append(dataset.get_offset() or 0)
-    with open(path, "r+b") as out:  # claim the disk now, so that a full one shows before any work
-        os.posix_fallocate(out.fileno(), 0, max(1, os.path.getsize(path)))
+    claim(path)  # so that a full disk shows before any work
     return offsets
 
 

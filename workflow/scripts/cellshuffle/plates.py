@@ -64,15 +64,15 @@ def member(file, name):
         link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
             raise InputError(
-                f"{file.filename}: {name} is a link to another file, which is not followed"
+                f"{file.file.filename}: {name} is a link to another file, which is not followed"
             )
         if link is None or part not in here:
             there = ", ".join(here) if isinstance(here, h5py.Group) else "no members"
-            raise InputError(f"{file.filename}: has no {name} ({here.name} has: {there})")
+            raise InputError(f"{file.file.filename}: has no {name} ({here.name} has: {there})")
         here = here[part]
         if isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
             raise InputError(
-                f"{file.filename}: {name} is stored in another file, which is not followed"
+                f"{file.file.filename}: {name} is stored in another file, which is not followed"
             )
     return here
 

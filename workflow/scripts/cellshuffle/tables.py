@@ -44,10 +44,10 @@ def column_codes(file, column):
         return _encode(obs[column], file, column)
     stored = member(obs, column)
     if isinstance(stored, h5py.Group) and "codes" in stored:
-        return stored["codes"][:], _strings(stored["categories"][:])
+        return member(stored, "codes")[:], _strings(member(stored, "categories")[:])
     if isinstance(stored, h5py.Group):  # nullable integers, booleans or strings
-        codes, values = _encode(stored["values"][:], file, column)
-        return np.where(stored["mask"][:], -1, codes), values
+        codes, values = _encode(member(stored, "values")[:], file, column)
+        return np.where(member(stored, "mask")[:], -1, codes), values
     if OLD_CATEGORIES in obs and column in obs[OLD_CATEGORIES]:
         return stored[:], _strings(obs[OLD_CATEGORIES][column][:])
     return _encode(stored[:], file, column)
@@ -129,7 +129,8 @@ def _copy_rows(stored, parent, name, rows):
         group = parent.create_group(name)
         group.attrs.update(stored.attrs)
         for part in stored:
-            _copy_rows(stored[part], group, part, None if part == "categories" else rows)
+            below = None if part == "categories" else rows
+            _copy_rows(member(stored, part), group, part, below)
         return
     values = stored[()] if rows is None or stored.ndim == 0 else stored[:][rows]
     copied = parent.create_dataset(name, data=values, dtype=stored.dtype)

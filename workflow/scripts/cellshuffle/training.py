@@ -63,13 +63,14 @@ def train(train_data, test_data, classes, sampler, settings, checkpoint, fingerp
     tasks = heads(classes)
     for (plates, labels), split in ((train_data, "train"), (test_data, "test")):
         check_labels(labels, len(plates), classes, split)
-    state = _start(train_data[0].n_genes, tasks, settings)
+    state = new_state(train_data[0].n_genes, tasks, settings)
     load_checkpoint(checkpoint, fingerprint, state, first_rank=distributed.rank() == 0)
 
     def save():
         total = distributed.sum_over_ranks(state.losses.clone())
         if distributed.rank() == 0:
             save_checkpoint(checkpoint, fingerprint, state, total)
+        state.saved_at = time.monotonic()
 
     with torch.no_grad(), term_signal() as told_to_stop:
         while state.epoch < settings.epochs:
@@ -94,14 +95,14 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     )
     promised, done_before = sampler.get_len(plates), state.step
     batches = prepared_batches(plates, labels, sampler, settings, state, counts_type(device))
-    order, seen, step, previous, saved_at = hashlib.sha256(), 0, 0, None, time.monotonic()
+    order, seen, step, previous = hashlib.sha256(), 0, 0, None
     bar = progress(promised, "cells", label)
 
     for cells, counts, codes in state.timed(ahead(batches, settings.prefetch)):
         order.update(cells)
         step += 1
         n_cells, stop = len(cells), told_to_stop()
-        save_now = stop or time.monotonic() - saved_at > 60 * settings.checkpoint_minutes
+        save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
         if several:  # all processes know the size of the global batch and stop at the same step
             n_cells, stop, save_now = distributed.sum_over_ranks(
                 torch.tensor([n_cells, stop, save_now], device=device)
@@ -111,6 +112,8 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
             logits = counts.times(state.weight) + state.bias
             codes = codes.to(device, non_blocking=True)
             losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
+            if several:  # the sum below fills rows that this process does not know of
+                state.weight.grad.zero_()
             counts.write_gradient(gradient, state.weight.grad, previous)
             torch.sum(gradient, dim=0, out=state.bias.grad)
             if several:
@@ -119,12 +122,11 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
             state.adam.step()
             state.losses += losses
             state.step = step
-            previous = counts
+            previous = None if several else counts
             if device.type == "cpu" or step % GPU_LOOKS == 0:
                 check_finite(state.losses, step, settings)
             if save_now:
                 save()
-                saved_at = time.monotonic()
         if stop:
             raise Stopped(
                 f"{label}: told to stop; the checkpoint holds step {state.step}, start again to go on"
@@ -223,8 +225,8 @@ def combined_digest(order):
     )
 
 
-def _start(n_genes, tasks, settings):
-    """The state before the first step, on the device."""
+def device_of(settings):
+    """The device that `auto` stands for here, or the one asked for; InputError when there is none."""
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -232,6 +234,12 @@ def _start(n_genes, tasks, settings):
         raise InputError(
             f"training: device: '{device}' is asked for, but PyTorch finds no GPU here"
         )
+    return device
+
+
+def new_state(n_genes, tasks, settings):
+    """The state before the first step, on the device."""
+    device = device_of(settings)
     weight, bias = (p.to(device) for p in initial_parameters(n_genes, tasks, settings.seed))
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     adam = torch.optim.Adam([weight, bias], lr=settings.learning_rate, fused=True)
