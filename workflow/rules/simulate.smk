@@ -4,9 +4,9 @@ SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
 
 
 def simulated_mem_mb(wildcards, attempt):
-    """One block of cells and the expression profiles: 4 bytes x 8 cards a gene each, not the plate."""
+    """One block of cells and the expression profiles (32 bytes a gene each), not the plate."""
     sizes = ATLAS["simulate"]
-    profiles = sizes["cell_lines"] + sizes["drugs"]
+    profiles = sizes["cell_lines"] + sizes["drugs"] // 4 + 30
     return attempt * (SIMULATED_BLOCK_MB + sizes["genes"] * profiles * 32 // 10**6)
 
 

@@ -4,22 +4,7 @@ import numpy as np
 
 CONTROL = "DMSO_TF"
 LOOKALIKE = f"Trametinib ({CONTROL} solvate)"  # a drug, in spite of its name
-DOSES = (
-    0.05,
-    0.5,
-    5.0,
-    0.05,
-    0.5,
-    5.0,
-    0.05,
-    0.5,
-    5.0,
-    0.05,
-    0.5,
-    5.0,
-    0.05,
-    5.0,
-)  # uM, plates 1-14
+DOSES = (0.05, 0.5, 5.0) * 4 + (0.05, 5.0)  # uM, plates 1-14
 DRUG_SETS = (0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 1)  # plate 14 repeats the drugs of plates 4-6
 INHIBITOR, ACTIVATOR, UNCLEAR = "inhibitor/antagonist", "activator/agonist", "unclear"
 MECHANISMS = {  # moa-fine: moa-broad; with the control's own class 27 fine and 4 broad ones
@@ -52,6 +37,7 @@ MECHANISMS = {  # moa-fine: moa-broad; with the control's own class 27 fine and 
 }
 LAYOUT_NOISE = 0.3  # sd, in mechanisms, of a drug's place in the library
 MIDPOINT = 0.1  # uM, median dose of half the effect
+
 # What is drawn, each from its own stream of random numbers. Whatever plates share does not depend on
 # the plate, so plates can be made apart, in any order.
 (BASE_GENES, LINE_GENES, MECHANISM_GENES, DRUG_GENES, PLATE_GENES) = range(1, 6)
