@@ -13,6 +13,7 @@ from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.evaluation import evaluate
+from cellshuffle.guards import check_finite, check_labels
 from cellshuffle.interruption import Stopped, term_signal
 from cellshuffle.loading import Batch, Loading, ahead, epoch_batches
 from cellshuffle.model import counts_type, heads, initial_parameters, losses_and_gradient
@@ -89,7 +90,7 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     Returns (cells seen by all processes, SHA-256 of the order in which the model saw them).
     """
     plates, labels = data
-    device, several = state.weight.device, distributed.world_size() > 1
+    device = state.weight.device
     label = (
         f"{settings.strategy} seed {settings.seed}, epoch {state.epoch + 1} of {settings.epochs}"
     )
@@ -103,26 +104,14 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
         step += 1
         n_cells, stop = len(cells), told_to_stop()
         save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
-        if several:  # all processes know the size of the global batch and stop at the same step
+        if distributed.world_size() > 1:  # all stop at the same step, after the same global batch
             n_cells, stop, save_now = distributed.sum_over_ranks(
                 torch.tensor([n_cells, stop, save_now], device=device)
             ).tolist()
 
-        if step > done_before:
-            logits = counts.times(state.weight) + state.bias
-            codes = codes.to(device, non_blocking=True)
-            losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
-            if several:  # the sum below fills rows that this process does not know of
-                state.weight.grad.zero_()
-            counts.write_gradient(gradient, state.weight.grad, previous)
-            torch.sum(gradient, dim=0, out=state.bias.grad)
-            if several:
-                distributed.sum_over_ranks(state.weight.grad)
-                distributed.sum_over_ranks(state.bias.grad)
-            state.adam.step()
-            state.losses += losses
-            state.step = step
-            previous = None if several else counts
+        if step > done_before:  # else an earlier job took this step
+            take_step(state, counts, codes, tasks, n_cells, previous)
+            previous, state.step = counts, step
             if device.type == "cpu" or step % GPU_LOOKS == 0:
                 check_finite(state.losses, step, settings)
             if save_now:
@@ -139,6 +128,26 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     if seen != promised:
         raise InputError(f"{label}: {seen} cells were read, but the strategy promised {promised}")
     return seen, combined_digest(order)
+
+
+def take_step(state, counts, codes, tasks, n_cells, previous):
+    """One step of Adam on a minibatch.
+
+    counts: SparseCounts or DenseCounts; codes: (batch, n_tasks) int64; n_cells: of the global
+    batch; previous: counts of the step before, whose rows of the gradient are cleared.
+    """
+    logits = counts.times(state.weight) + state.bias
+    codes = codes.to(state.weight.device, non_blocking=True)
+    losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
+    if distributed.world_size() > 1:  # the sum below fills rows that this process does not know of
+        state.weight.grad.zero_()
+        previous = None
+    counts.write_gradient(gradient, state.weight.grad, previous)
+    torch.sum(gradient, dim=0, out=state.bias.grad)
+    distributed.sum_over_ranks(state.weight.grad)
+    distributed.sum_over_ranks(state.bias.grad)
+    state.adam.step()
+    state.losses += losses
 
 
 def test_epoch(state, data, tasks, settings, told_to_stop, seen):
@@ -187,34 +196,6 @@ def prepared_batches(plates, labels, sampler, settings, state, counts_of):
         else:
             counts = counts_of(batch.rows, settings.transform, plates.n_genes)
             yield batch.cells, counts, torch.from_numpy(batch.labels)
-
-
-def check_labels(labels, n_cells, classes, split):
-    """Raise InputError unless every one of `n_cells` has a code of a class for every task."""
-    if labels.shape != (n_cells, len(classes)):
-        raise InputError(
-            f"labels/{split}.npy: {labels.shape[0]} cells and {labels.shape[1]} tasks, but the plates have "
-            f"{n_cells} cells and the config {len(classes)} tasks; delete it to make it again"
-        )
-    limits = np.array([len(names) for names in classes.values()])
-    for low in range(0, n_cells, 2**22):
-        wrong = (labels[low : low + 2**22] >= limits) | (labels[low : low + 2**22] < 0)
-        if wrong.any():
-            cell, task = np.argwhere(wrong)[0]
-            raise InputError(
-                f"labels/{split}.npy: cell {low + cell} has code {labels[low + cell, task]} for task "
-                f"'{list(classes)[task]}', which has {limits[task]} classes; delete it to make it again"
-            )
-
-
-def check_finite(losses, step, settings):
-    """Raise InputError when the losses summed so far are not finite."""
-    if not torch.isfinite(losses).all():
-        raise InputError(
-            f"strategy {settings.strategy}, seed {settings.seed}: the loss is not finite at step {step} "
-            f"(learning rate {settings.learning_rate:g}); lower training: learning_rate, or look for "
-            "extreme values in X"
-        )
 
 
 def combined_digest(order):
