@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run test test-slurm check format env lock
+.PHONY: run plan test test-slurm check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
@@ -18,6 +18,10 @@ run: env
 	@echo "figures  $(RUN)/figures/"
 	@echo "report   $(RUN)/report.html"
 	@echo "logs     $(RUN)/logs/"
+
+# What a run will cost on this machine, before it is started; takes seconds.
+plan: env
+	@$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet all -- plan
 
 env: $(VENV)/.complete
 

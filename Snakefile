@@ -19,6 +19,7 @@ if ATLAS["simulate"]:
 
 
 include: "workflow/rules/check.smk"
+include: "workflow/rules/plan.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/train.smk"
@@ -32,6 +33,7 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     figures,
+    plan,
 
 
 # Tables and figures of the whole comparison.

@@ -9,12 +9,12 @@ from snakemake.utils import min_version
 import yaml
 
 min_version("9.0")
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+# The folder of the Snakefile, also where another workflow uses this one as a module.
+HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 from cellshuffle import configuration, sweep
 
-SCHEMA = yaml.safe_load(
-    (Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml").read_text()
-)
+SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())
 
 
 def checked(problems):

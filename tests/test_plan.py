@@ -1,0 +1,177 @@
+"""The plan before a run: counts equal those of the files, costs follow from them, risks are named."""
+
+import copy
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from atlases import counts_of, obs_of, write_atlas
+from cellshuffle.calibration import calibrate
+from cellshuffle.errors import InputError
+from cellshuffle.packing import pack
+from cellshuffle.planning import lines, packed_bytes, plan, risks, size
+from cellshuffle.survey import TAHOE, survey
+from conftest import REPOSITORY, SMALL, snakemake
+
+STRATEGIES = {
+    "streaming": {"sampler": "Streaming"},
+    "weighted": {"sampler": "BlockWeightedSampling", "block_size": 2, "total_size": 10},
+}
+TRAINING = {"seeds": [0, 1], "epochs": 3, "batch_size": 8, "fetch_factor": 2, "threads": 1,
+            "learning_rate": 1e-3, "transform": "none", "device": "cpu", "prefetch": 2}  # fmt: skip
+
+
+def configuration(run="own", **training):
+    return {
+        "run": run,
+        "atlas": {"pack": True},
+        "strategies": STRATEGIES,
+        "training": TRAINING | training,
+        "weights": {"min_count_baseline": 1000},
+    }
+
+
+def request_for(folder, plates, tasks=("line",), max_cells=None, select=None):
+    """What the workflow asks of an atlas of `plates`, {name: split}."""
+    entries = [
+        {
+            "plate": name,
+            "split": split,
+            "source": str(folder / f"{name}.h5ad"),
+            "packed": str(folder / "packed" / f"{name}.h5ad"),
+            "select": select or {},
+        }
+        for name, split in plates.items()
+    ]
+    limits = {"train": None, "test": None} | (max_cells or {})
+    tasks = {task: {"column": task} for task in tasks}
+    return {"plates": entries, "layer": None, "tasks": tasks, "max_cells": limits}
+
+
+@pytest.fixture
+def atlas(tmp_path):
+    """(folder, {plate: obs}) of two train plates and a test plate with a class of its own."""
+    tables = {}
+    for seed, (name, values) in enumerate({"a": "AB", "b": "BC", "c": "AD"}.items()):
+        kinds = {"line": (list(values), "categorical"), "dose": ([1, 5], "integer")}
+        tables[name] = obs_of(30 + seed, seed, **kinds)
+        write_atlas(tmp_path / f"{name}.h5ad", counts_of(30 + seed, 200, seed), tables[name])
+    return tmp_path, tables
+
+
+PLATES = {"a": "train", "b": "train", "c": "test"}
+
+
+def test_counts_are_those_of_the_files(atlas):
+    folder, tables = atlas
+    found = survey(request_for(folder, PLATES), ["line", "dose"])
+    assert found.cells == {"train": 61, "test": 32} and found.n_genes == 200
+    assert found.n_classes == {"line": 4} and found.unseen == {"line": ["D"]}
+    train = [tuple(row) for name in "ab" for row in tables[name][["line", "dose"]].to_numpy()]
+    expected = sorted(np.unique([f"{a} {b}" for a, b in train], return_counts=True)[1])
+    assert sorted(found.combinations) == expected
+    pilot = survey(request_for(folder, PLATES, max_cells={"train": 35}), ["line"])
+    assert pilot.cells == {"train": 35, "test": 32} and pilot.combinations.sum() == 35
+    assert pilot.to_pack == 93
+
+
+def test_disk_is_what_packing_takes(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    indices = 0
+    for name in PLATES:
+        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad")
+        indices += counts_of(30 + "abc".index(name), 200, "abc".index(name)).astype(bool).sum()
+    assert packed_bytes(found) == pytest.approx(4 * indices + 8 * 93, rel=1e-6)
+    assert survey(request_for(folder, PLATES), ["line"]).to_pack == 0
+
+
+def test_divided_plates_are_counted_by_side(atlas):
+    folder, tables = atlas
+    split = {"column": "dose", "test": [5], "side": "train"}
+    request = request_for(folder, {"a": "train"}, select={"split": split})
+    found = survey(request, ["line"])
+    assert found.cells["train"] == (tables["a"]["dose"] == 1).sum()
+
+
+def test_times_follow_from_the_rates(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
+    costs = plan(found, rates, configuration(), folder, cores=2)
+    streaming = costs["strategies"]["streaming"]
+    assert streaming["epoch"] == pytest.approx(61 / 50, rel=1e-4)
+    assert streaming["training"] == pytest.approx(3 * (61 / 50 + 32 / 100), rel=1e-4)
+    assert costs["strategies"]["weighted"]["epoch"] == pytest.approx(10 / 100, rel=1e-3)
+    assert costs["pack"] == pytest.approx(93 / 10 / 2)
+    seeds = sum(cost["seeds"] for cost in costs["strategies"].values())
+    assert costs["total"] == pytest.approx(costs["pack"] + seeds / 2)
+
+
+def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    (tmp_path / "block").mkdir()
+    rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
+    assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
+    costs = plan(found, rates, configuration(), folder, cores=1)
+    text = "\n".join(lines(found, costs, configuration(), rates))
+    for word in ("61 to train on, 32 to test on", "line 4 classes", "weighted", "largest risk"):
+        assert word in text
+
+
+def test_risks_name_what_goes_wrong(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
+    config = configuration(device="cuda")
+    costs = plan(found, rates, config, folder, cores=1)
+    costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
+    named = risks(found, costs, config, "cpu")
+    for position, word in enumerate(
+        ("disk is too small", "of memory", "more than a day", "D): no strategy", "GPU", "baseline")
+    ):
+        assert word in named[position]
+
+
+def test_an_absent_atlas_is_an_error_unless_its_sizes_are_published(tmp_path):
+    with pytest.raises(InputError, match="no such plate"):
+        survey(request_for(tmp_path, PLATES), ["line"])
+
+
+def test_full_tahoe_is_planned_without_its_files(tmp_path):
+    """config/tahoe.yaml as it is, for the full-size facts of the published atlas."""
+    config = yaml.safe_load((REPOSITORY / "config/tahoe.yaml").read_text())
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", "plan")
+    for word in ("95.6 million to train on", "5,050,000 to test on", "62,710", "drug 380 classes",
+                 "846 GB for packed plates", "true_weighted", "at most 19,000"):  # fmt: skip
+        assert word in done.stdout
+    assert TAHOE["cells"] == 100_648_790 and not os.path.exists(tmp_path / "results/tahoe/packed")
+
+
+def test_simulated_atlas_is_planned_before_it_exists(tmp_path):
+    plates = {"1": "train", "14": "test"}
+    found = survey(request_for(tmp_path, plates, ["drug"]), ["drug"], SMALL["atlas"]["simulate"])
+    assert found.cells == {"train": 300, "test": 300} and found.n_classes == {"drug": 20}
+
+
+def test_a_dry_run_of_tahoe_lists_every_job(tmp_path):
+    config = copy.deepcopy(yaml.safe_load((REPOSITORY / "config/tahoe.yaml").read_text()))
+    folder = tmp_path / "plates"
+    folder.mkdir()
+    config["atlas"]["dir"] = str(folder)
+    for plate in range(1, 15):
+        (folder / config["atlas"]["plate_file"].format(plate=plate)).touch()
+    table = Path(folder / "drug_metadata.parquet")
+    table.touch()
+    for task in ("moa_broad", "moa_fine"):
+        config["tasks"][task]["lookup"]["table"] = str(table)
+    done = snakemake(tmp_path, config, "--dry-run", "--quiet", "rules")
+    jobs = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert jobs["pack_plate"] == "14" and jobs["train"] == "18" and jobs["weigh_cells"] == "1"
+
+
+def test_sizes_are_said_in_three_figures():
+    assert [size(n) for n in (846.04e9, 2.1e12, 70.04e6)] == ["846 GB", "2.1 TB", "70 MB"]

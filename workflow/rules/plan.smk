@@ -1,0 +1,21 @@
+# What a run will cost, before it is started.
+
+
+# Count cells and classes, time the real code for some seconds, and print the plan: `make plan CONFIG=...`.
+rule plan:
+    log:
+        f"{RUN}/logs/plan.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=cells_mem_mb,
+        runtime=tiny_runtime,
+    params:
+        config=config,
+        request=CHECK_REQUEST,
+        balance=balanced_labels(),
+        packed=PACKED,
+        cores=lambda wildcards: workflow.cores or os.cpu_count(),
+    script:
+        "../scripts/plan.py"

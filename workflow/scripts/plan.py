@@ -1,0 +1,21 @@
+"""Configuration and plates (or published sizes) in; what the run will cost on this machine, printed."""
+
+import tempfile
+from pathlib import Path
+
+from cellshuffle.calibration import calibrate
+from cellshuffle.console import run_rule
+from cellshuffle.planning import lines, plan
+from cellshuffle.survey import survey
+
+
+def main(snakemake):
+    config, packed = snakemake.params.config, Path(snakemake.params.packed)
+    found = survey(snakemake.params.request, snakemake.params.balance, config["atlas"]["simulate"])
+    with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
+        rates = calibrate(found, config["strategies"], config["training"], Path(folder))
+    costs = plan(found, rates, config, packed, snakemake.params.cores)
+    print("\n".join(lines(found, costs, config, rates)))
+
+
+run_rule(main, snakemake)  # noqa: F821
