@@ -34,7 +34,7 @@ def write_config(folder):
     config["atlas"] |= {"train_plates": [1, 4, 5], "test_plates": [14]}
     config["atlas"]["simulate"] |= {"genes": 1000}
     config["strategies"] = STRATEGIES
-    config["training"] |= {"seeds": [0], "epochs": 12, "device": "cpu"}
+    config["training"] |= {"seeds": [0], "epochs": 16, "device": "cpu"}
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
@@ -42,7 +42,7 @@ def write_config(folder):
 
 def snakemake(folder, *arguments, env=None):
     """Start snakemake on the pipeline, working in `folder`; its output goes to a file there."""
-    command = [sys.executable, "-m", "snakemake", "results/small/metrics.csv", "--nocolor"]
+    command = [sys.executable, "-m", "snakemake", "results/small/comparison.csv", "--nocolor"]
     command += ["--snakefile", ROOT / "Snakefile", "--directory", folder]
     command += ["--configfile", write_config(folder), *arguments]
     with open(folder / "snakemake.out", "w") as out:
@@ -62,7 +62,7 @@ def finish(process, folder, seconds=600):
     return text
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process, seconds=400):
     """What condition() returns once it is true; fails when snakemake ends first."""
     end = time.monotonic() + seconds
     while not (value := condition()):
@@ -84,17 +84,20 @@ def training_process(log):
     return None
 
 
-def freeze(folder, strategy, process, epochs):
-    """Stop the training of a strategy for now, in the middle, once this many epochs are done."""
-    log = folder / f"results/small/logs/train/{strategy}/seed0.log"
+def freeze(folder, strategies, process, epochs):
+    """Stop the trainings of these strategies for now, each once so many of its epochs are done."""
+    running = {folder / f"results/small/logs/train/{name}/seed0.log" for name in strategies}
 
-    def epochs_done():
-        return log.exists() and len(set(re.findall(r"epoch (\d+) of", log.read_text()))) >= epochs
+    def all_stopped():
+        for log in list(running):
+            if log.exists() and len(re.findall(r"epoch \d+ of \d+:", log.read_text())) >= epochs:
+                pid = training_process(log)
+                if pid:  # none: the log is that of the job before
+                    os.kill(pid, signal.SIGSTOP)
+                    running.remove(log)
+        return not running
 
-    wait_for(epochs_done, process)
-    pid = wait_for(lambda: training_process(log), process)
-    os.kill(pid, signal.SIGSTOP)
-    return pid
+    wait_for(all_stopped, process)
 
 
 def job_of(slurm, strategy, state="RUNNING"):
@@ -123,8 +126,7 @@ def test_interrupted_on_slurm_same_bytes_as_local(local, slurm, tmp_path):
     process = snakemake(tmp_path, "--profile", PROFILE, *faster, env=slurm.env)
     try:
         # everything running is preempted: SLURM itself puts it back in the queue
-        for strategy in STRATEGIES:
-            freeze(tmp_path, strategy, process, 2)
+        freeze(tmp_path, STRATEGIES, process, 2)
         first = {strategy: job_of(slurm, strategy) for strategy in STRATEGIES}
         slurm.run(
             "sbatch", "-p", "urgent", "-c", "4", "--mem", "100", "-o", "/dev/null", "--wrap", "true"
@@ -132,8 +134,7 @@ def test_interrupted_on_slurm_same_bytes_as_local(local, slurm, tmp_path):
         wait_for(lambda: all(job_of(slurm, s, "PENDING") for s in STRATEGIES), process)
 
         # then one training is cancelled, one is given too little time
-        freeze(tmp_path, "streaming", process, 4)
-        freeze(tmp_path, "random_sampling", process, 4)
+        freeze(tmp_path, ["streaming", "random_sampling"], process, 4)
         assert job_of(slurm, "streaming") == first["streaming"]
         slurm.run("scancel", first["streaming"])
         slurm.run("scontrol", "update", f"JobId={first['random_sampling']}", "TimeLimit=1")
