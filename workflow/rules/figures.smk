@@ -26,7 +26,9 @@ NAMES += [f"confusion_{task}" for task in TASKS]
 if config["sweep"]:
     NAMES.append("sweep")
 FIGURES = [f"{RUN}/figures/{name}.{kind}" for name in NAMES for kind in ("svg", "pdf", "png")]
-PUBLISHED = ["results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
+PUBLISHED = (
+    [f"{HOUSE}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
+)
 PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]
 
 
@@ -255,6 +257,7 @@ rule summary:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
     params:
+        settings=config,  # not `snakemake.config`: in a module that is another workflow's
         config=KNOWN,
     script:
         "../scripts/summary.py"

@@ -40,7 +40,7 @@ def main(snakemake):
     history = histories(snakemake.input.history)
     write_text(snakemake.output.answers, answer_page(snakemake.input, config, table, history))
     write_text(snakemake.output.table, table_page(table, config))
-    write_text(snakemake.output.settings, settings_page(snakemake.config, history))
+    write_text(snakemake.output.settings, settings_page(snakemake.params.settings, history))
 
 
 def answer_page(inputs, config, table, history):
