@@ -25,13 +25,16 @@ from cellshuffle.figures import sweep as heat_maps
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
+FOUR = ("cell_line", "drug", "moa_broad", "moa_fine")
+TEN = tuple(f"task_{k}" for k in range(10))
+# strategies, seeds, tasks, training plates, classes
 SIZES = {
-    "2 strategies, 1 seed, 2 plates, other tasks": (2, 1, ("phase", "louvain_group"), 2, (3, 9)),
-    "6 strategies, 3 seeds, 95 drugs": (6, 3, ("cell_line", "drug", "moa_broad", "moa_fine"), 13, (12, 95, 4, 27)),
-    "20 strategies, 3 seeds, 380 drugs": (20, 3, ("cell_line", "drug", "moa_broad", "moa_fine"), 13, (50, 380, 4, 27)),
+    "2 strategies, 1 seed, 2 plates": (2, 1, ("phase", "louvain_group"), 2, (3, 9)),
+    "6 strategies, 3 seeds, 95 drugs": (6, 3, FOUR, 13, (12, 95, 4, 27)),
+    "20 strategies, 3 seeds, 380 drugs": (20, 3, FOUR, 13, (50, 380, 4, 27)),
     "3 strategies, 2 seeds, 1 task, 30 plates": (3, 2, ("drug",), 30, (95,)),
-    "4 strategies, 1 seed, 10 tasks": (4, 1, tuple(f"task_{k}" for k in range(10)), 14, (12, 95, 4, 27, 2, 3, 5, 6, 7, 8)),
-}  # fmt: skip
+    "4 strategies, 1 seed, 10 tasks": (4, 1, TEN, 14, (12, 95, 4, 27, 2, 3, 5, 6, 7, 8)),
+}
 
 
 @pytest.fixture(scope="module", params=SIZES)

@@ -8,7 +8,8 @@ CSS = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:1.5rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th:first-child,td:first-child,.sortable :is(td,th):is(:nth-child(2),:nth-child(3),:last-child){text-align:left}
+th:first-child,td:first-child{text-align:left}
+.sortable :is(td,th):is(:nth-child(2),:nth-child(3),:last-child){text-align:left}
 thead th{border-bottom:2px solid #888;position:sticky;top:0;background:#fff}
 button.sort{font:inherit;font-weight:bold;background:none;border:0;padding:0;cursor:pointer;color:inherit}
 th[aria-sort=ascending] .sort:after{content:" \\2191"}th[aria-sort=descending] .sort:after{content:" \\2193"}

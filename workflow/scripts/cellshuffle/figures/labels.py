@@ -3,16 +3,19 @@
 import numpy as np
 
 
-def place_labels(figure, axes, points, texts, colours, fontsize=6.5):
+def place_labels(figure, axes, points, texts, colours, whiskers=(), fontsize=6.5):
     """Write each text near its point, at the nearest free place, with a thin line when it is far.
 
-    points: (n, 2) in data units. Call it last, after figure.draw_without_rendering() has fixed the
-    layout: places are found in pixels.
+    points: (n, 2) in data units; whiskers: ((x0, y0), (x1, y1)) lines to keep clear of.
+    Call it last, after figure.draw_without_rendering(): places are found in pixels.
     """
     renderer = figure.canvas.get_renderer()
     pixels = axes.transData.transform(points)
     scale = figure.dpi / 72
     dots = [_box(x, y, 4 * scale, 4 * scale) for x, y in pixels]
+    for line in whiskers:
+        (x0, y0), (x1, y1) = np.sort(axes.transData.transform(line), axis=0)
+        dots.append(np.array([x0 - scale, y0 - scale, x1 + scale, y1 + scale]))
     inside, taken = axes.get_window_extent(renderer), []
     for k in np.argsort(-pixels[:, 1]):
         label = axes.annotate(texts[k], points[k], (0, 0), textcoords="offset points",

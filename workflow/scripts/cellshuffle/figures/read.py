@@ -33,12 +33,15 @@ def totals(history):
 
 
 def headline_task(comparison, config):
-    """The task of headline figures: `figures: task:`, else the one where strategies differ most."""
+    """The task of headline figures: `figures: task:`, else the one where strategies differ most, as a
+    share of the best score."""
     chosen = (config.get("figures") or {}).get("task")
     if chosen:
         return chosen
     scores = comparison[comparison["metric"] == "macro_f1"]
-    spread = scores.groupby("task", sort=False)["mean"].agg(lambda m: m.max() - m.min())
+    spread = scores.groupby("task", sort=False)["mean"].agg(
+        lambda m: 1 - m.min() / max(m.max(), 1e-9)
+    )
     return spread.idxmax()
 
 

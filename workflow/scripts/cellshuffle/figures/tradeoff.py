@@ -29,9 +29,8 @@ def draw(history, comparison, config):
     many = len(strategies) > FEW
     figure = new_figure(0.5 + (legend_height(strategies) if many else 0) + rows * 2.3)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
-    logarithmic = speed["max"].max() > 8 * speed["min"].min()
     panels = list(zip(grid.flat, tasks, strict=False))
-    points = [_panel(a, t, strategies, speed, comparison, logarithmic) for a, t in panels]
+    drawn = [_panel(axes, task, strategies, speed, comparison) for axes, task in panels]
     for axes in grid.flat[len(tasks) :]:
         axes.set_visible(False)
     for axes in grid.flat[max(0, len(tasks) - columns) : len(tasks)]:
@@ -44,41 +43,50 @@ def draw(history, comparison, config):
     figure.legend(handles=[edge], loc="outside lower right")
     if many:
         legend(figure, strategies, lines=False)
-    if many:
         return figure
+    names = [words(strategy) for strategy in strategies]
     colours = [_ink(look["color"]) for look in looks(strategies).values()]
     figure.draw_without_rendering()
-    for (axes, _), xy in zip(panels, points, strict=True):
-        place_labels(figure, axes, xy, [words(s) for s in strategies], colours)
+    for (axes, _), (points, whiskers) in zip(panels, drawn, strict=True):
+        place_labels(figure, axes, points, names, colours, whiskers)
     return figure
 
 
-def _panel(axes, task, strategies, speed, comparison, logarithmic):
+def _panel(axes, task, strategies, speed, comparison):
+    """Draw one task; returns the points (n, 2) and the ends of their whiskers."""
     scores = comparison[(comparison["task"] == task) & (comparison["metric"] == "macro_f1")]
     scores = scores.set_index("strategy")
     points = np.array([[speed.loc[s, "mean"], scores.loc[s, "mean"]] for s in strategies])
+    whiskers = []
     _front(axes, points)
     for (x, y), (strategy, look) in zip(points, looks(strategies).items(), strict=True):
-        across = [[x - speed.loc[strategy, "min"]], [speed.loc[strategy, "max"] - x]]
-        sd = scores.loc[strategy, "sd"]
-        axes.errorbar(x, y, xerr=across, yerr=sd if sd == sd else None, color=look["color"],
+        low, high, sd = (
+            *speed.loc[strategy, ["min", "max"]],
+            np.nan_to_num(scores.loc[strategy, "sd"]),
+        )
+        whiskers += [((low, y), (high, y)), ((x, y - sd), (x, y + sd))]
+        axes.errorbar(x, y, xerr=[[x - low], [high - x]], yerr=sd, color=look["color"],
                       marker=look["marker"], markersize=6, markeredgecolor="white",
                       markeredgewidth=0.6, elinewidth=0.9, zorder=3)  # fmt: skip
-    if logarithmic:
-        axes.set_xscale("log")
-        low, high = speed["min"].min(), speed["max"].max()
-        axes.set_xlim(low / 1.6, high * 1.6)
-        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(short))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.set_xlim(0, speed["max"].max() * 1.12)
-        short_ticks(axes.xaxis, 5)
+    _speed_axis(axes, speed["min"].min(), speed["max"].max())
     axes.set_ylim(0, max(points[:, 1].max() * 1.2, 1e-3))
     short_ticks(axes.yaxis, 5)
     axes.grid()
     axes.set_title(words(task))
-    return points
+    return points, whiskers
+
+
+def _speed_axis(axes, low, high):
+    """From zero, or logarithmic where the fastest is more than eight times the slowest."""
+    if high <= 8 * low:
+        axes.set_xlim(0, high * 1.12)
+        short_ticks(axes.xaxis, 5)
+        return
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.6, high * 1.6)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _front(axes, points):
@@ -87,7 +95,7 @@ def _front(axes, points):
     best = np.maximum.accumulate(order[:, 1])
     front = order[np.append(True, best[1:] > best[:-1])]
     x, y = front.T
-    axes.step([x[0], *x, 0], [0, *y, y[-1]], where="post", color=GREY, linewidth=4, alpha=0.2,
+    axes.step([x[0], *x, x.min() / 100], [0, *y, y[-1]], where="post", color=GREY, linewidth=4, alpha=0.2,
               zorder=1)  # fmt: skip
 
 

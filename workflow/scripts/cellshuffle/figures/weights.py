@@ -98,7 +98,7 @@ def _ends(axes, draws, config, shown):
     axes.set_yticks(range(len(shown)), [words(s) for s in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, axes.dataLim.x1 * 1.1)
     axes.set_xlabel("draws of each cell in an epoch")
     axes.grid(axis="x")
     axes.set_title("Rarest and commonest")

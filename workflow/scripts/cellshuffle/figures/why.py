@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from cellshuffle.diversity import entropy_bits, entropy_bounds
 from cellshuffle.figures.style import GREY, looks, new_figure, strategy_rows
-from cellshuffle.words import tested_on, within, words
+from cellshuffle.words import tested_on, words
 
 
 def draw(strips, entropies, combinations, scores, config, task):
@@ -128,7 +128,7 @@ def _scores(axes, comparison, config, task):
     axes.set_xlim(0, scores.max() * 1.35)
     axes.locator_params(axis="x", nbins=3)
     axes.set_xlabel(f"macro F1,\n{tested_on(config)}")
-    _title(axes, f"Outcome: {within(task)}")
+    axes.set_title("\n".join(["Outcome:", *wrap(words(task), 11)]), fontsize=7.5)
 
 
 def _legend(figure, strips, config):

@@ -1,0 +1,36 @@
+# What the minibatches of every strategy hold, from the order of cells and their labels alone.
+
+
+def order_settings(wildcards):
+    """What decides the order of cells, besides the strategy's own keys."""
+    training, entry = config["training"], config["strategies"][wildcards.strategy]
+    own = {key: entry.get(key, training[key]) for key in ("batch_size", "fetch_factor")}
+    return own | {"seed": SEEDS[0], "balance": balanced_labels()}
+
+
+# What a strategy's minibatches hold in the first epoch, from the order of cells and their labels.
+rule diversity:
+    input:
+        unpack(weights_of),
+        classes=f"{RUN}/labels/classes.json",
+        labels=f"{RUN}/labels/train.npy",
+        plates=f"{RUN}/labels/plates.csv",
+    output:
+        entropy=f"{RUN}/diversity/{{strategy}}/entropy.csv",
+        plates=f"{RUN}/diversity/{{strategy}}/plates.csv",
+        draws=f"{RUN}/diversity/{{strategy}}/draws.csv",
+    log:
+        f"{RUN}/logs/diversity/{{strategy}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/diversity/{{strategy}}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=cells_mem_mb,
+        runtime=cells_runtime,
+    params:
+        entry=strategy_entry,
+        settings=order_settings,
+    script:
+        "../scripts/diversity.py"
