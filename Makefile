@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run plan test test-slurm check format env lock
+.PHONY: run plan config test test-slurm check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
@@ -22,6 +22,10 @@ run: env
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env
 	@$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet all -- plan
+
+# A configuration draft for a folder of h5ad files: `make config ATLAS=folder`, CONFIG=... names the file.
+config: env
+	@$(BIN)/python workflow/scripts/draft_config.py $(or $(ATLAS),$(error say where the h5ad files are: make config ATLAS=folder)) $(if $(filter command line,$(origin CONFIG)),$(CONFIG))
 
 env: $(VENV)/.complete
 

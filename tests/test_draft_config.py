@@ -1,0 +1,103 @@
+"""`make config` drafts a configuration that fits the files, passes the schema and says what it saw."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from atlases import counts_of, obs_of, write_atlas
+from cellshuffle import configuration
+from cellshuffle.draft import draft, name_pattern
+from cellshuffle.errors import InputError
+from conftest import REPOSITORY, snakemake
+from hypothesis import given
+from hypothesis import strategies as st
+
+SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+KINDS = {
+    "cell type": (["T", "B", "NK"], "categorical"),
+    "donor": (["d1", "d2", "d10"], "string"),
+    "yes": ([True, False], "boolean"),
+    "n_genes": (list(range(60, 400)), "integer"),
+}
+
+
+def read(folder):
+    """The drafted configuration, which must be without fault, and its text."""
+    text = draft(folder)
+    config = yaml.safe_load(text)
+    assert configuration.schema_problems(config, SCHEMA) == []
+    configuration.fill_defaults(config, SCHEMA)
+    assert list(configuration.sense_problems(config)) == []
+    return config, text
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "plates"),
+    [
+        (["plate1.h5ad", "plate10.h5ad", "plate2.h5ad"], "plate{plate}.h5ad", [1, 10, 2]),
+        (["p10_x.h5ad", "p11_x.h5ad"], "p{plate}_x.h5ad", [10, 11]),
+        (["liver.h5ad", "lung.h5ad"], "{plate}.h5ad", ["liver", "lung"]),
+        (["d_liver_x.h5ad", "d_lung_x.h5ad"], "d_{plate}_x.h5ad", ["liver", "lung"]),
+        (["a.h5ad", "ab.h5ad"], "{plate}.h5ad", ["a", "ab"]),
+        (["x01.h5ad", "x02.h5ad"], "x{plate}.h5ad", ["01", "02"]),
+        (["only.h5ad"], "only.h5ad", ["all"]),
+    ],
+)
+def test_the_pattern_of_file_names(names, pattern, plates):
+    assert name_pattern(names) == (pattern, plates)
+
+
+@given(st.sets(st.from_regex(r"\A[a-c0-1_]{1,5}\Z"), min_size=2, max_size=5))
+def test_pattern_and_plates_give_the_names_back(stems):
+    names = sorted(f"{stem}.h5ad" for stem in stems)
+    pattern, plates = name_pattern(names)
+    assert [pattern.format(plate=plate) for plate in plates] == names
+
+
+def test_a_folder_of_plates(tmp_path):
+    for seed, plate in enumerate((1, 2, 10)):
+        path = tmp_path / f"screen_{plate}.h5ad"
+        write_atlas(path, counts_of(900, 20, seed), obs_of(900, seed, **KINDS))
+    config, text = read(tmp_path)
+    assert config["atlas"]["train_plates"] == [1, 2] and config["atlas"]["test_plates"] == [10]
+    assert config["atlas"]["plate_file"] == "screen_{plate}.h5ad"
+    columns = {task: entry["column"] for task, entry in config["tasks"].items()}
+    assert columns == {"cell_type": "cell type", "donor": "donor", "yes": "yes"}
+    assert "2,700 cells and 20 genes" in text and "#   cell type: 3 values (B " in text
+
+
+def test_one_file_is_divided_by_what_looks_like_plates(tmp_path):
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS), place="counts")
+    config, _ = read(tmp_path)
+    assert config["atlas"]["plate_column"] == "donor"
+    assert config["atlas"]["train_plates"] == ["d1", "d2"]
+    assert config["atlas"]["test_plates"] == ["d10"]
+    assert config["atlas"]["layer"] == "counts"
+
+
+def test_one_file_with_a_split_of_its_own_or_none(tmp_path):
+    kinds = {"type": (["T", "B"], "categorical"), "split": (["train", "test"], "string")}
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **kinds))
+    assert read(tmp_path)[0]["atlas"]["split"]["column"] == "split"
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, type=kinds["type"]))
+    assert read(tmp_path)[0]["atlas"]["split"]["fraction"] == 0.1
+
+
+def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
+    with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
+        draft(tmp_path)
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, n=(range(60), "integer")))
+    with pytest.raises(InputError, match="no obs column has 2 to 2000 values"):
+        draft(tmp_path)
+
+
+def test_the_command_writes_a_file_that_the_workflow_takes(tmp_path):
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    target, script = tmp_path / "own.yaml", REPOSITORY / "workflow/scripts/draft_config.py"
+    command = [sys.executable, str(script), str(tmp_path), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"make run CONFIG={target}" in done.stdout
+    snakemake(tmp_path, yaml.safe_load(target.read_text()), "--dry-run", "--quiet", "rules")
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "is there already" in again.stderr

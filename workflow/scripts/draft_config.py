@@ -1,0 +1,30 @@
+"""A folder of h5ad files in; a configuration draft for them out: `make config ATLAS=folder`."""
+
+import sys
+from pathlib import Path
+
+import yaml
+from cellshuffle.draft import draft
+from cellshuffle.errors import InputError
+from cellshuffle.files import write_text
+
+
+def main(folder, target=None):
+    try:
+        text = draft(folder)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    target = Path(target or f"config/{yaml.safe_load(text)['run']}.yaml")
+    if target.exists():
+        sys.exit(
+            f"error: {target} is there already; name another: make config ATLAS=... CONFIG=..."
+        )
+    write_text(target, text)
+    print(f"{text}\nWritten to {target}. Look it over, then:\n")
+    print(f"  make plan CONFIG={target}\n  make run CONFIG={target}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: draft_config.py folder [config.yaml]")
+    main(*sys.argv[1:])
