@@ -43,40 +43,49 @@ def standing(table, baseline):
     }
 
 
-def which(table, speed, baseline):
-    """(strategy to use, sentences why). speed: {strategy: cells/s}.
+def which(table, speeds, baseline):
+    """(strategy to use, sentences why). speeds: {strategy: cells/s of every seed}.
 
     Of the strategies that are nowhere distinguishably worse than the baseline, those better on most tasks
-    come first; among equals the fastest.
+    come first; among equals the fastest on average.
     """
     stand = standing(table, baseline)
     higher = {baseline: []} | {s: up for s, (up, _) in stand.items()}
     sound = [baseline] + [s for s, (_, down) in stand.items() if not down]
     most = max(len(higher[s]) for s in sound)
     equals = [s for s in sound if len(higher[s]) == most]
-    best = max(equals, key=lambda s: speed[s])
+    best = max(equals, key=lambda s: np.mean(speeds[s]))
     reasons = []
     if most:
         tasks = listed(within(task) for task in higher[best])
         reasons.append(f"It scores higher than {within(baseline)} on {tasks} and nowhere lower.")
     elif best != baseline:
         reasons.append(f"On no task can its macro F1 be told from that of {within(baseline)}.")
-    others = [s for s in equals if s != best]
-    if others:
-        reasons.append(
-            f"Of the {len(equals)} strategies that do as well it is the fastest, at "
-            f"{speed[best]:,.0f} training cells per second ({listed(_pace(s, speed) for s in others)})."
-        )
+    if len(equals) > 1:
+        reasons += pace(best, [s for s in equals if s != best], speeds)
     worse = [s for s, (_, down) in stand.items() if down]
     if worse:
-        reasons.append(
-            f"Lower than {within(baseline)} on at least one task: {listed(within(s) for s in worse)}."
-        )
+        names = listed(within(s) for s in worse)
+        reasons.append(f"Lower than {within(baseline)} on at least one task: {names}.")
     return best, reasons
 
 
-def _pace(strategy, speed):
-    return f"{within(strategy)} {speed[strategy]:,.0f}"
+def pace(best, others, speeds):
+    """Sentences on the speed of strategies that score alike; `best` is the fastest on average."""
+    close = [s for s in others if np.max(speeds[s]) >= 0.95 * np.min(speeds[best])]
+    slower = [s for s in others if s not in close]
+    told = {s: f"{within(s)} ({np.mean(speeds[s]):,.0f})" for s in others}
+    sentences = [
+        f"Of the {len(others) + 1} strategies that score alike it was the fastest on this machine, "
+        f"{np.mean(speeds[best]):,.0f} training cells per second on average."
+    ]
+    if close:
+        sentences.append(
+            f"The seeds' speeds overlap with those of {listed(told[s] for s in close)}: take any of them."
+        )
+    if slower:
+        sentences.append(f"Slower with every seed: {listed(told[s] for s in slower)}.")
+    return sentences
 
 
 def certainty(table, config, baseline, n_test):
@@ -148,6 +157,13 @@ def why(table, config, strips, entropies, task):
     if buffered and buffered[0] != stream:
         sentences.append(
             f"Shuffling inside a buffer does not help ({within(buffered[0])}: {mixed[buffered[0]]:.2f} bits, "
-            f"macro F1 {score[buffered[0]]:.3f}), because the buffer is far smaller than a plate."
+            f"macro F1 {score[buffered[0]]:.3f}): its buffer of {_buffer(config, buffered[0]):,} cells "
+            "holds neighbours, of one plate or two."
         )
     return sentences
+
+
+def _buffer(config, strategy):
+    """Cells of one fetch."""
+    training, entry = config["training"], config["strategies"][strategy]
+    return int(np.prod([entry.get(k, training[k]) for k in ("batch_size", "fetch_factor")]))
