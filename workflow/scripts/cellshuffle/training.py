@@ -97,6 +97,7 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     promised, done_before = sampler.get_len(plates), state.step
     batches = prepared_batches(plates, labels, sampler, settings, state, counts_type(device))
     order, seen, step, previous = hashlib.sha256(), 0, 0, None
+    state.weight.grad.zero_()  # within an epoch, a step clears what the one before has written
     bar = progress(promised, "cells", label)
 
     for cells, counts, codes in state.timed(ahead(batches, settings.prefetch)):
