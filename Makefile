@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run plan config test test-slurm check format env lock
+.PHONY: run plan config docs test test-slurm check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
@@ -59,6 +59,11 @@ format: env
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
+
+# Write the pages and pictures of the documentation that are made from code.
+docs: env
+	$(BIN)/python workflow/scripts/describe_config.py
+	$(BIN)/python workflow/scripts/draw_orders.py
 
 # Write the lock from requirements.in: a fresh environment, frozen.
 lock:

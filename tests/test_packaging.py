@@ -1,0 +1,155 @@
+"""Pins agree everywhere, environments hold what rules import, generated pages are current."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import cellshuffle
+import describe_config
+import pytest
+import yaml
+from conftest import REPOSITORY
+from jsonschema import Draft202012Validator
+
+LIBRARY = REPOSITORY / "workflow/scripts"
+PACKAGES = {"yaml": "pyyaml"}  # that are imported under another name
+RULE = re.compile(r'envs/(\w+)\.yaml"\n.*?"\.\./scripts/(\w+)\.py"', re.DOTALL)
+
+
+def pins(path):
+    """{package: version} of a requirements file."""
+    lines = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[.*\])?==([^\s;]+)", path.read_text(), re.MULTILINE)
+    return {name.lower(): version for name, version in lines}
+
+
+LOCK = pins(REPOSITORY / "requirements.txt")
+
+
+def environment(name):
+    """{package: version} of a conda environment."""
+    content = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
+    packages = [part for part in content["dependencies"] if isinstance(part, dict)]
+    assert "python=3.11" in content["dependencies"]
+    return dict(package.lower().split("==") for package in packages[0]["pip"])
+
+
+def imports(path, seen):
+    """Packages, neither Python's nor ours, that a script and what it imports of ours import."""
+    if path in seen or not path.exists():
+        return set()
+    seen.add(path)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            if module.split(".")[0] == "cellshuffle":
+                found |= imports(LIBRARY / f"{module.replace('.', '/')}.py", seen)
+            elif module.split(".")[0] not in sys.stdlib_module_names:
+                found.add(module.split(".")[0])
+    return found
+
+
+def rules():
+    """{environment: scripts that run in it}."""
+    scripts = {}
+    for file in (REPOSITORY / "workflow/rules").glob("*.smk"):
+        for environment_name, script in RULE.findall(file.read_text()):
+            scripts.setdefault(environment_name, set()).add(script)
+    return scripts
+
+
+def test_every_script_of_a_rule_is_found():
+    found = set.union(*rules().values())
+    by_hand = {"draft_config", "describe_config", "draw_orders"}
+    made = {path.stem for path in LIBRARY.glob("*.py")} - by_hand
+    # Scripts that rules name twice, or without an environment, must not escape the next test.
+    assert {"train", "pack_plate", "compare", "plan"} <= found <= made
+
+
+@pytest.mark.parametrize("name", ["data", "train", "figures"])
+def test_environments_hold_what_their_rules_import_at_the_pins_of_the_lock(name):
+    there = environment(name)
+    assert there == {package: LOCK[package] for package in there}
+    needed = set()
+    for script in rules()[name]:
+        needed |= imports(LIBRARY / f"{script}.py", set())
+    assert {PACKAGES.get(package, package) for package in needed} == set(there)
+
+
+def test_other_requirements_do_not_contradict_the_lock():
+    for path in REPOSITORY.glob("requirements-*.txt"):
+        for package, version in pins(path).items():
+            assert LOCK.get(package, version) == version, f"{path.name}: {package}"
+
+
+def test_direct_requirements_are_locked():
+    lines = (REPOSITORY / "requirements.in").read_text().splitlines()
+    names = [line.split("==")[0].lower() for line in lines if line and not line.startswith("#")]
+    assert set(names) <= set(LOCK)
+
+
+def test_the_version_stands_in_one_place_and_in_the_changes():
+    assert f"## {cellshuffle.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()
+    for name in ("pyproject.toml", "CITATION.cff", "README.md", "Containerfile"):
+        assert f"{cellshuffle.__version__}" not in (REPOSITORY / name).read_text(), name
+
+
+def schema():
+    return yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def test_the_configuration_page_is_current():
+    page = (REPOSITORY / "config/README.md").read_text()
+    assert page == describe_config.page(schema()), "the schema has changed: run `make docs`"
+
+
+def test_every_key_of_the_schema_is_described_and_every_default_allowed():
+    Draft202012Validator.check_schema(schema())
+
+    def look(part, where):
+        for name, key in part.get("properties", {}).items():
+            if not isinstance(key, dict):
+                continue
+            whole = describe_config._resolved(key, schema())
+            assert whole.get("description", "").strip().endswith("."), f"{where}{name}"
+            # A comma in an unquoted description makes keys without a value.
+            assert None not in [v for k, v in whole.items() if k != "default"], f"{where}{name}"
+            if "default" in key:
+                Draft202012Validator(whole | {"$defs": schema()["$defs"]}).validate(key["default"])
+            look(whole, f"{where}{name}: ")
+        if isinstance(part.get("additionalProperties"), dict):
+            look(part["additionalProperties"], f"{where}*: ")
+        for alternative in part.get("allOf", []):
+            look(alternative["then"], where)
+
+    look(schema(), "")
+
+
+def test_every_example_configuration_passes_the_schema():
+    for path in (REPOSITORY / "config").glob("*.yaml"):
+        found = list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(path.read_text())))
+        assert not found, f"{path.name}: {found}"
+
+
+def test_what_the_image_copies_is_there():
+    text = (REPOSITORY / "Containerfile").read_text()
+    for source in re.findall(r"^COPY (\S+)", text, re.MULTILINE):
+        assert (REPOSITORY / source).exists(), source
+
+
+def test_files_that_others_read_are_valid():
+    for name in (".snakemake-workflow-catalog.yml", ".github/workflows/ci.yml", "CITATION.cff"):
+        assert yaml.safe_load((REPOSITORY / name).read_text())
+    assert "BSD 3-Clause" in (REPOSITORY / "LICENSE").read_text()
+    assert Path(REPOSITORY / "CONTRIBUTING.md").stat().st_size
+
+
+def test_no_module_has_outgrown_its_purpose():
+    for path in (LIBRARY / "cellshuffle").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 260, f"{path.name} has two purposes"

@@ -1,0 +1,115 @@
+"""The configuration's schema in; config/README.md, every key explained, out: `make docs`."""
+
+import json
+import sys
+from pathlib import Path
+
+import yaml
+from cellshuffle.files import write_text
+
+HOUSE = Path(__file__).parents[2]
+INTRODUCTION = """# Configuration
+
+<!-- Written by `make docs` from workflow/schemas/config.schema.yaml; change that, not this. -->
+
+`config/config.yaml` is the simulated demo, `config/own_atlas.yaml` a commented example for an atlas
+of your own, `config/tahoe.yaml` the full Tahoe-100M run, `config/sweep.yaml` block size against
+fetch factor. A configuration given with `--configfile` stands alone: it is not mixed with the
+demo's. `make config ATLAS=folder` drafts one from your files.
+
+Relative paths are looked up in the folder in which Snakemake runs. Everything is checked before the
+first job starts: an unknown key or a wrong value stops the run with one line that names it. Only
+`atlas` and `tasks` must be given.
+"""
+KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false",
+         "array": "list", "object": "keys", "null": "null"}  # fmt: skip
+SAMPLERS = "Streaming", "BlockShuffling", "BlockWeightedSampling"
+
+
+def page(schema):
+    """The whole text of config/README.md."""
+    parts = [INTRODUCTION]
+    for name, section in schema["properties"].items():
+        section = _resolved(section, schema)
+        must = " It must be given." if name in schema["required"] else ""
+        parts.append(f"\n## {name}\n\n{section['description']}{must}\n")
+        if name == "strategies":
+            parts.append(_strategies(section, schema))
+        elif "properties" in section:
+            parts.append(_table(section, schema))
+        elif isinstance(section.get("additionalProperties"), dict):
+            parts.append("\nEvery entry has a name of your choice and these keys:\n")
+            parts.append(_table(section["additionalProperties"], schema))
+        else:
+            parts.append(f"\n{_kind(section).capitalize()}; default `{section['default']}`.\n")
+    return "".join(parts)
+
+
+def _resolved(part, schema):
+    """A part of the schema with what its `$ref` points to."""
+    if "$ref" not in part:
+        return part
+    return schema["$defs"][part["$ref"].rsplit("/", 1)[1]] | part
+
+
+def _table(section, schema):
+    rows = "".join(_rows(section, schema, ""))
+    return f"\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _rows(section, schema, prefix):
+    for name, part in section["properties"].items():
+        part = _resolved(part, schema)
+        if name in section.get("required", []):
+            default = "must be given"
+        else:
+            default = f"`{_value(part['default'])}`" if "default" in part else ""
+        meaning = " ".join(part["description"].split()).replace("|", "\\|")
+        yield f"| `{prefix}{name}` | {_kind(part)} | {default} | {meaning} |\n"
+        if "properties" in part:
+            yield from _rows(part, schema, f"{prefix}{name}: ")
+
+
+def _strategies(section, schema):
+    """The keys of each sampler, and the strategies of a configuration that names none."""
+    text = (
+        "\nEvery entry has a name of your choice, a `sampler`, and that sampler's keys. Besides, any\n"
+        "entry may have a `batch_size` and a `fetch_factor` of its own.\n"
+    )
+    for sampler, alternative in zip(
+        SAMPLERS, section["additionalProperties"]["allOf"], strict=True
+    ):
+        then = alternative["then"]
+        own = {k: v for k, v in then["properties"].items() if isinstance(v, dict)}
+        own = {k: v for k, v in own.items() if k not in ("batch_size", "fetch_factor")}
+        text += f"\n`sampler: {sampler}`\n"
+        text += _table({"properties": own, "required": then.get("required", [])}, schema)
+    lines = "".join(f"  {name}: {_value(e)}\n" for name, e in section["default"].items())
+    return text + f"\nThe default:\n\n```yaml\nstrategies:\n{lines}```\n"
+
+
+def _kind(part):
+    if "enum" in part:
+        return " or ".join(f"`{value}`" for value in part["enum"])
+    kinds = part.get("type", "string")
+    text = " or ".join(KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    for key, words in (("minimum", "at least"), ("exclusiveMinimum", "above"),
+                       ("maximum", "at most"), ("exclusiveMaximum", "below")):  # fmt: skip
+        if key in part:
+            text += f", {words} {part[key]}"
+    return text
+
+
+def _value(value):
+    if isinstance(value, dict | list):
+        return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000).strip()
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def main():
+    schema = yaml.safe_load((HOUSE / "workflow/schemas/config.schema.yaml").read_text())
+    write_text(HOUSE / "config/README.md", page(schema))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
