@@ -88,12 +88,13 @@ def lay_out(path, indptr, types, n_genes):
         x = packed.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
         x.attrs["shape"] = np.array([len(indptr) - 1, n_genes])
-        x.create_dataset("indptr", data=indptr)
+        x.create_dataset("indptr", data=indptr, track_times=False)
         offsets = []
         for name, dtype in zip(("data", "indices"), types, strict=True):
             layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
             layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            layout.set_obj_track_times(False)  # the same plate packs to the same bytes
             space = h5py.h5s.create_simple((int(indptr[-1]),))
             kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
             dataset = h5py.h5d.create(x.id, name.encode(), kind, space, layout)
