@@ -43,8 +43,9 @@ rule check_input:
     resources:
         mem_mb=cells_mem_mb,
         runtime=cells_runtime,
+        disk_mb=cells_disk_mb,
     params:
         request=CHECK_REQUEST,
-        stamps=lambda wildcards: [stamp(source_path(plate)) for plate in SOURCES],
+        stamps=[stamp(path) for path in [*map(source_path, SOURCES), *lookup_tables()]],
     script:
         "../scripts/check_input.py"

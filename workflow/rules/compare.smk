@@ -39,6 +39,7 @@ rule gather:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     script:
         "../scripts/gather.py"
 
@@ -61,6 +62,7 @@ rule compare:
     resources:
         mem_mb=cells_mem_mb,
         runtime=cells_runtime,
+        disk_mb=cells_disk_mb,
     params:
         config=KNOWN,
     script:

@@ -29,6 +29,7 @@ rule diversity:
     resources:
         mem_mb=cells_mem_mb,
         runtime=cells_runtime,
+        disk_mb=cells_disk_mb,
     params:
         entry=strategy_entry,
         settings=order_settings,

@@ -48,6 +48,7 @@ rule figure_comparison:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -68,6 +69,7 @@ rule figure_learning_curves:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -89,6 +91,7 @@ rule figure_cost:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -110,6 +113,7 @@ rule figure_tradeoff:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -133,6 +137,7 @@ rule figure_why:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -154,6 +159,7 @@ rule figure_weights:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -174,6 +180,7 @@ rule figure_class_f1:
     resources:
         mem_mb=cells_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -194,6 +201,7 @@ rule figure_confusion:
     resources:
         mem_mb=cells_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -216,6 +224,7 @@ rule figure_sweep:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         config=KNOWN,
     script:
@@ -256,6 +265,7 @@ rule summary:
     resources:
         mem_mb=tiny_mem_mb,
         runtime=tiny_runtime,
+        disk_mb=tiny_disk_mb,
     params:
         settings=config,  # not `snakemake.config`: in a module that is another workflow's
         config=KNOWN,

@@ -4,7 +4,7 @@
 # Encode every task of every cell, train and test.
 rule encode_labels:
     input:
-        ancient(CHECKED),
+        CHECKED,
         train=plate_paths("train"),
         test=plate_paths("test"),
         tables=lambda wildcards: given(lookup_tables()),
@@ -23,11 +23,11 @@ rule encode_labels:
     resources:
         mem_mb=cells_mem_mb,
         runtime=cells_runtime,
+        disk_mb=cells_disk_mb,
     params:
         tasks=config["tasks"],
         plates=PLATES,
         max_cells=MAX_CELLS,
-        stamps=[stamp(path) for path in lookup_tables() + unpacked_plates()],
     script:
         "../scripts/encode_labels.py"
 
@@ -51,6 +51,7 @@ rule weigh_cells:
     resources:
         mem_mb=cells_mem_mb,
         runtime=cells_runtime,
+        disk_mb=cells_disk_mb,
     params:
         balance=balanced_labels(),
         baseline=config["weights"]["min_count_baseline"],

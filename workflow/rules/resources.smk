@@ -67,11 +67,6 @@ def tiny_disk_mb(wildcards, attempt):
     return 100
 
 
-def simulate_mem_mb(wildcards, attempt):
-    """One plate in memory, a few times over."""
-    return more(BASE_MB + 10 * packed_mb(ATLAS["simulate"]["cells_per_plate"]), attempt)
-
-
 def pack_mem_mb(wildcards, attempt):
     """A window of one plate, however large the plate."""
     return more(PACK_MB, attempt)
