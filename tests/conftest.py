@@ -65,10 +65,12 @@ def merged(config, changes):
 
 
 def snakemake(folder, config, *arguments, check=True, cores=2):
-    """Run the workflow in `folder` with `config`; returns the CompletedProcess, output in .stdout."""
+    """Run the workflow in `folder` with `config` (a dict, or YAML); the output is in .stdout."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    if not isinstance(config, str):
+        config = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(config)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--configfile", "config.yaml", "--cores", str(cores), *arguments]
     done = subprocess.run(

@@ -151,7 +151,7 @@ def test_gene_subset_keeps_the_order_of_the_atlas(tmp_path, form):
     assert list(data.var_names) == ["gene3", "gene7", "gene20"]
     assert np.array_equal(data.X.toarray(), COUNTS[:, [3, 7, 20]])
     (tmp_path / "genes.txt").write_text("gene20\nTP53\n")
-    with pytest.raises(InputError, match=r"1 of 2 genes are not in .*TP53"):
+    with pytest.raises(InputError, match=r"1 of 2 genes of .* are not among its genes .*TP53"):
         packed(tmp_path / "a.h5ad", tmp_path, genes=tmp_path / "genes.txt")
 
 

@@ -1,10 +1,25 @@
 # From published plates to plates that can be memory-mapped.
 
 
+# Note that a plate, or what is kept of it, has changed. Packing waits for the check of all plates, but as
+# `ancient`, lest one changed plate packs all again; Snakemake then looks past its other reasons to run.
+rule note_plate:
+    input:
+        plate=lambda wildcards: given(source_path(wildcards.plate)),
+        genes=lambda wildcards: given(GENES_FILE),
+    output:
+        touch(f"{PACKED}/plate{{plate}}.noted"),
+    params:
+        layer=ATLAS["layer"],
+        select=lambda wildcards: plate_selection(wildcards.plate),
+        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
+
+
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
 rule pack_plate:
     input:
         ancient(CHECKED),
+        f"{PACKED}/plate{{plate}}.noted",
         plate=lambda wildcards: given(source_path(wildcards.plate)),
         genes=lambda wildcards: given(GENES_FILE),
     output:
@@ -23,6 +38,5 @@ rule pack_plate:
     params:
         layer=ATLAS["layer"],
         select=lambda wildcards: plate_selection(wildcards.plate),
-        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
     script:
         "../scripts/pack_plate.py"

@@ -1,9 +1,10 @@
 # The atlas is looked at before hours are spent on it.
 
 
-def plate_entries():
-    """What every plate of both splits is made of: see cellshuffle.checks.check_atlas."""
-    return [
+CHECKED = f"{RUN}/checked.json"
+# What is checked: see cellshuffle.checks.check_atlas.
+CHECK_REQUEST = {
+    "plates": [
         {
             "plate": str(plate),
             "split": split,
@@ -13,12 +14,7 @@ def plate_entries():
         }
         for split in ("train", "test")
         for plate in PLATES[split]
-    ]
-
-
-CHECKED = f"{RUN}/checked.json"
-CHECK_REQUEST = {
-    "plates": plate_entries(),
+    ],
     "layer": ATLAS["layer"],
     "transform": config["training"]["transform"],
     "tasks": config["tasks"],

@@ -107,11 +107,6 @@ def stamp(path):
     return [status.st_size, status.st_mtime_ns]
 
 
-def unpacked_plates():
-    """Plates that are read as they were published, without packing."""
-    return [] if ATLAS["pack"] else [source_path(plate) for plate in SOURCES]
-
-
 def lookup_tables():
     """Tables that the tasks look classes up in."""
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]

@@ -67,13 +67,15 @@ def _gene_columns(file, layer, path):
     try:
         wanted = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
     except (FileNotFoundError, UnicodeDecodeError):
-        raise InputError(f"{path}: atlas: genes must be a text file, one gene a line") from None
+        raise InputError(
+            f"{file.filename}: atlas: genes: {path} must be a text file, one gene a line"
+        ) from None
     wanted = [name for name in wanted if name]
     there = gene_names(file, layer)
     absent = sorted(set(wanted) - set(there.tolist()))
     if absent or not wanted:
         raise InputError(
-            f"{path}: {len(absent)} of {len(wanted)} genes are not in {file.filename}"
-            f" (first: {', '.join(absent[:3])})"
+            f"{file.filename}: {len(absent)} of {len(wanted)} genes of {path} are not among its genes "
+            f"(first: {', '.join(absent[:3])})"
         )
     return np.flatnonzero(np.isin(there, wanted))
