@@ -25,6 +25,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/messages.smk"
 
 
 report: "workflow/report/workflow.rst"
