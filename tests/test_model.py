@@ -97,6 +97,19 @@ def test_transforms():
     np.testing.assert_allclose(transformed(rows, "cp10k_log1p"), np.log1p(per_10k), rtol=1e-6)
 
 
+@pytest.mark.parametrize("transform", ["none", "log1p", "cp10k_log1p"])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32, np.int64])
+def test_dense_on_the_device_equals_sparse_on_the_cpu(transform, dtype):
+    dense, rows = counts(n_genes=65_536)
+    rows.data = (rows.data * 700).astype(dtype)  # up to the last bit of 16
+    if transform != "none":
+        rows.data = np.abs(rows.data)
+    weight = torch.rand(dense.shape[1], 11, generator=torch.Generator().manual_seed(0))
+    sparse = SparseCounts(rows, transform, dense.shape[1]).times(weight)
+    ours = DenseCounts(rows, transform, dense.shape[1]).times(weight)
+    torch.testing.assert_close(ours, sparse, rtol=1e-4, atol=1e-3)
+
+
 def sklearn_scores(truth, prediction):
     f1 = {
         average: metrics.f1_score(truth, prediction, average=average, zero_division=0)

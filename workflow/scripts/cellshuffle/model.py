@@ -101,21 +101,24 @@ class SparseCounts:
 
 
 class DenseCounts:
-    """Counts of a batch on a GPU: CSR arrives pinned and asynchronously, and is made dense there."""
+    """Counts of a batch on a GPU: CSR travels as stored, pinned and asynchronously, and gets dense there."""
 
     def __init__(self, rows, transform, n_genes, gradient=True):
-        self.shape = len(rows.indptr) - 1, n_genes
-        cell = np.repeat(np.arange(self.shape[0], dtype=np.int64), np.diff(rows.indptr))
-        self.places = torch.from_numpy(cell * n_genes + rows.indices)
-        self.values = torch.from_numpy(transformed(rows, transform))
-        if torch.cuda.is_available():
-            self.places, self.values = self.places.pin_memory(), self.values.pin_memory()
+        self.shape, self.transform = (len(rows.indptr) - 1, n_genes), transform
+        lengths = np.diff(rows.indptr)
+        self.rows = [_for_copying(part) for part in (rows.data, rows.indices, lengths)]
 
     def _matrix(self, device):
+        """(batch, n_genes) float32 on the device; every size is known, so the host never waits."""
+        parts = [part.to(device, non_blocking=True) for part in self.rows]
+        data, genes, lengths = (_widened(part) for part in parts)
+        cells = torch.arange(self.shape[0], device=device)
+        cells = torch.repeat_interleave(cells, lengths, output_size=len(genes))
         dense = torch.zeros(self.shape, device=device)
-        places = self.places.to(device, non_blocking=True)
-        values = self.values.to(device, non_blocking=True)
-        return dense.view(-1).scatter_add_(0, places, values).view(self.shape)
+        dense.view(-1).scatter_add_(0, cells * self.shape[1] + genes, data.float())
+        if self.transform == "cp10k_log1p":
+            dense *= 1e4 / dense.sum(dim=1, keepdim=True).clamp_min(1e-12)
+        return dense if self.transform == "none" else dense.log1p_()
 
     def times(self, weight):
         self.matrix = self._matrix(weight.device)
@@ -123,6 +126,21 @@ class DenseCounts:
 
     def write_gradient(self, from_above, gradient, previous):
         torch.mm(self.matrix.T, from_above, out=gradient)
+
+
+def _for_copying(array):
+    """A tensor of the array in memory that a GPU can fetch by itself; unsigned 16 bits as int16."""
+    if array.dtype == np.uint16:
+        array = array.view(np.int16)
+    elif array.dtype not in (np.float32, np.int32, np.int64):
+        array = array.astype(np.float32)
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory() if torch.cuda.is_available() else tensor
+
+
+def _widened(tensor):
+    """The numbers of `_for_copying`'s tensor: int16 holds the bits of unsigned ones."""
+    return tensor.long().bitwise_and_(0xFFFF) if tensor.dtype == torch.int16 else tensor
 
 
 def counts_type(device):
