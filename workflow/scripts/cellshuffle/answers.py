@@ -92,17 +92,18 @@ def certainty(table, config, baseline, n_test):
     """Sentences on how sure the comparison is."""
     seeds = len(config["training"]["seeds"])
     compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
-    wide = (compared["high"] - compared["low"]).median() / 2
     sentences = [
         f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
         f"{n_test:,} cells of {tested_on(config)}."
     ]
-    if len(compared):
-        sentences.append(
-            f"Differences from {within(baseline)} carry 95% bootstrap intervals over test cells"
-            f"{' and seeds' if seeds > 1 else ''}; half their width is {wide:.3f} of macro F1 in the "
-            "median. Smaller differences than that cannot be seen here."
-        )
+    if compared.empty:
+        return sentences
+    wide = (compared["high"] - compared["low"]).median() / 2
+    sentences.append(
+        f"Differences from {within(baseline)} carry 95% bootstrap intervals over test cells"
+        f"{' and seeds' if seeds > 1 else ''}; half their width is {wide:.3f} of macro F1 in the "
+        "median. Smaller differences than that cannot be seen here."
+    )
     if seeds == 1:
         sentences.append(
             "With one seed the intervals leave out how much another seed would change."

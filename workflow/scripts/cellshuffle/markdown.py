@@ -16,12 +16,11 @@ def comparison_markdown(table, config, baseline):
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
     own = table.set_index(["strategy", "task", "metric"])
     seeds = len(config["training"]["seeds"])
+    spread = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     lines = [
-        f"# {len(strategies)} loading strategies compared",
+        f"# {len(strategies)} loading strateg{'ies' if len(strategies) > 1 else 'y'} compared",
         "",
-        f"Tested on {tested_on(config)}, trained on "
-        f"{plates(config['atlas']['train_plates'])}; "
-        + (f"mean ± standard deviation of {seeds} seeds." if seeds > 1 else "one seed."),
+        f"Tested on {tested_on(config)}, trained on {plates(config['atlas']['train_plates'])}; {spread}.",
         "",
         "## Macro F1",
         "",
@@ -31,29 +30,10 @@ def comparison_markdown(table, config, baseline):
             ["Strategy", *map(words, tasks)],
             [[words(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies],
         ),
-        "",
-        f"## Difference from {within(baseline)}, in macro F1",
-        "",
-        "With 95% bootstrap intervals over test cells" + (" and seeds" if seeds > 1 else "")
-        + ". Bold: the interval excludes 0.",
-        "",
-        *markdown_table(
-            ["Strategy", *map(words, tasks)],
-            [
-                [words(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)]
-                for s in strategies
-                if s != baseline
-            ],
-        ),
-        "",
-        "## In words",
-        "",
-        *_overall(table, baseline),
-        "",
-        *[f"- **{words(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
-        "",
-        "## Every score",
-    ]  # fmt: skip
+    ]
+    if len(strategies) > 1:
+        lines += _differences(table, own, strategies, tasks, baseline, seeds)
+    lines += ["", "## Every score"]
     for task in tasks:
         rows = [
             [words(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
@@ -62,6 +42,29 @@ def comparison_markdown(table, config, baseline):
         header = ["Strategy", *(METRIC_WORDS[m] for m in METRICS)]
         lines += ["", f"### {words(task)}", "", *markdown_table(header, rows)]
     return "\n".join(lines) + "\n"
+
+
+def _differences(table, own, strategies, tasks, baseline, seeds):
+    """Lines on the differences from the baseline, as a table and in words."""
+    others = [s for s in strategies if s != baseline]
+    over = "test cells and seeds" if seeds > 1 else "test cells"
+    return [
+        "",
+        f"## Difference from {within(baseline)}, in macro F1",
+        "",
+        f"With 95% bootstrap intervals over {over}. Bold: the interval excludes 0.",
+        "",
+        *markdown_table(
+            ["Strategy", *map(words, tasks)],
+            [[words(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in others],
+        ),
+        "",
+        "## In words",
+        "",
+        _overall(table, baseline),
+        "",
+        *[f"- **{words(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
+    ]
 
 
 def _ranked(row):
@@ -74,28 +77,20 @@ def _difference(row):
 
 
 def _overall(table, baseline):
-    """Sentences over all tasks."""
+    """A sentence over all tasks."""
     stand = standing(table, baseline)
     n_tasks = macro_f1(table)["task"].nunique()
     groups = {
-        "not distinguishable from it on any task": [
-            s for s, (up, down) in stand.items() if not up + down
-        ],
-        "higher somewhere and nowhere lower": [
-            s for s, (up, down) in stand.items() if up and not down
-        ],
-        "lower somewhere and nowhere higher": [
-            s for s, (up, down) in stand.items() if down and not up
-        ],
-        "higher on some tasks, lower on others": [
-            s for s, (up, down) in stand.items() if up and down
-        ],
+        "not distinguishable from it on any task": (False, False),
+        "higher somewhere and nowhere lower": (True, False),
+        "lower somewhere and nowhere higher": (False, True),
+        "higher on some tasks, lower on others": (True, True),
     }
-    parts = [f"{what}: {listed(map(within, names))}" for what, names in groups.items() if names]
-    if not parts:
-        return ["There is nothing to compare."]
-    return [
-        f"Against {within(baseline)}, over {n_tasks} task{'s' * (n_tasks > 1)}, "
-        + "; ".join(parts)
-        + "."
-    ]
+    parts = []
+    for what, kind in groups.items():
+        names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
+        if names:
+            parts.append(f"{what}: {listed(map(within, names))}")
+    return (
+        f"Against {within(baseline)}, over {n_tasks} task{'s' * (n_tasks > 1)}, {'; '.join(parts)}."
+    )
