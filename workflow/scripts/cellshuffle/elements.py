@@ -1,17 +1,19 @@
-"""Intervals of a one-dimensional HDF5 dataset: memory-mapped where it lies flat, decoded by chunk else."""
+"""Intervals of a one-dimensional HDF5 dataset: mapped or read where it lies flat, decoded by chunk else."""
 
 import mmap
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from operator import getitem
 
 import h5py
 import numpy as np
 
 from cellshuffle.errors import InputError
 
-RESIDENT_BYTES = 256 * 2**20  # mapped pages a job keeps before it hands them back to the page cache
+RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
+LONG_STRETCH = 64 * 2**10  # bytes: what a page fault maps at once
 ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
 PAGE = mmap.PAGESIZE
 
@@ -34,41 +36,83 @@ def is_flat(dataset):
 
 
 class Mapped:
-    """A contiguous dataset mapped into memory; nothing is copied until a batch is gathered."""
+    """A contiguous dataset mapped into memory; nothing is copied until a batch is gathered.
+
+    Attributes: `array`, the mapped elements; `file` and `offset` (bytes), where they lie.
+    """
 
     def __init__(self, dataset, random=False):
-        path, offset, self.dtype = dataset.file.filename, dataset.id.get_offset(), dataset.dtype
-        if offset + dataset.nbytes > os.path.getsize(path):
+        path, self.offset, self.dtype = (
+            dataset.file.filename,
+            dataset.id.get_offset(),
+            dataset.dtype,
+        )
+        self.size = dataset.size
+        if self.offset + dataset.nbytes > os.path.getsize(path):
             raise InputError(
                 f"{path}: truncated, {dataset.name} reaches beyond the end of the file"
             )
-        with open(path, "rb") as file:
-            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.file = open(path, "rb", buffering=0)  # noqa: SIM115  (as long as the map)
         if random:
-            self.map.madvise(mmap.MADV_RANDOM)
-        self.offset = offset
-        self.array = np.frombuffer(self.map, dataset.dtype, dataset.size, offset)
+            os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        self._map()
+
+    def _map(self):
+        """Map the dataset, anew each time: pages and page tables of the map before are freed."""
+        self.map = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.array = np.frombuffer(self.map, self.dtype, self.size, self.offset)
         self.touched = 0
 
     def read(self, starts, stops):
-        """Announce the sorted intervals to the kernel; return the whole array and their starts."""
-        self._announce(starts, stops)
-        return self.array, starts
+        """Announce the sorted intervals to the kernel; return what to gather them from, and where.
 
-    def _announce(self, starts, stops):
-        size = self.array.itemsize
+        Long stretches are gathered from the map, scattered cells by reading the file: a page fault
+        would map 16 pages for the one or two of a cell, and each 2 MB touched keep a page table.
+        """
+        size = self.dtype.itemsize
         first = (self.offset + starts * size) // PAGE * PAGE
         last = self.offset + stops * size
-        self.touched += int((last - first).sum())
-        if self.touched > RESIDENT_BYTES:  # page cache stays, this process's share of it goes
-            self.map.madvise(mmap.MADV_DONTNEED)
-            self.touched = 0
         apart = np.flatnonzero(first[1:] > np.maximum.accumulate(last)[:-1] + ANNOUNCE_GAP)
-        begin = first[np.r_[0, apart + 1]]
-        length = last[np.r_[apart, len(last) - 1]] - begin
+        begin = first[np.concatenate([[0], apart + 1])]
+        length = last[np.concatenate([apart, [len(last) - 1]])] - begin
         begin, length = begin[length > 0], length[length > 0]
         for _ in map(self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()):
             pass
+        if length.sum() < LONG_STRETCH * len(length):
+            return self, starts
+        self.touched += int(length.sum())
+        if self.touched > RESIDENT_BYTES:
+            self._map()
+        return self.array, starts
+
+
+def gather(sources, pieces, starts, stops):
+    """Copy runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
+
+    sources: arrays or Mapped datasets, whose runs are read straight to their place.
+    """
+    if all(isinstance(s, Mapped) and s.dtype == sources[0].dtype for s in sources):
+        return _read(sources, pieces, starts, stops)
+    arrays = [source.array if isinstance(source, Mapped) else source for source in sources]
+    slices = map(slice, starts.tolist(), stops.tolist())
+    return np.concatenate(list(map(getitem, map(arrays.__getitem__, pieces.tolist()), slices)))
+
+
+def _read(sources, pieces, starts, stops):
+    """`gather` by one system call a run, from mapped datasets of one dtype."""
+    size, length = sources[0].dtype.itemsize, stops - starts
+    ends = np.cumsum(length)
+    out = np.empty(ends[-1], sources[0].dtype)
+    parts = map(slice, ((ends - length) * size).tolist(), (ends * size).tolist())
+    buffers = zip(map(memoryview(out).cast("B").__getitem__, parts), strict=True)
+    files = [source.file.fileno() for source in sources]
+    offsets = np.array([source.offset for source in sources])
+    places = (offsets[pieces] + starts * size).tolist()
+    done = sum(map(os.preadv, map(files.__getitem__, pieces.tolist()), buffers, places))
+    if done != out.nbytes:
+        names = ", ".join(sorted({source.file.name for source in sources}))
+        raise InputError(f"{names}: {out.nbytes - done} bytes are missing; was it cut meanwhile?")
+    return out
 
 
 class Chunked:

@@ -1,13 +1,12 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
 from dataclasses import dataclass
-from operator import getitem
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from cellshuffle.elements import Mapped, is_flat, open_elements
+from cellshuffle.elements import Mapped, gather, is_flat, open_elements
 from cellshuffle.errors import InputError
 
 
@@ -32,13 +31,11 @@ class Fetch:
         piece, start, stop = self.piece[rows], self.start[rows], self.stop[rows]
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(stop - start, out=indptr[1:])
-        new_run = np.flatnonzero((start[1:] != stop[:-1]) | (piece[1:] != piece[:-1]))
-        first, last = np.r_[0, new_run + 1], np.r_[new_run, len(rows) - 1]
-        slices = list(map(slice, start[first].tolist(), stop[last].tolist()))
-        pieces = piece[first].tolist()
-        data = np.concatenate(list(map(getitem, map(self.data.__getitem__, pieces), slices)))
-        indices = np.concatenate(list(map(getitem, map(self.indices.__getitem__, pieces), slices)))
-        return Rows(data, indices, indptr)
+        new_run = np.flatnonzero((start[1:] != stop[:-1]) | (piece[1:] != piece[:-1])) + 1
+        first = np.concatenate([[0], new_run])
+        last = np.concatenate([new_run, [len(rows)]]) - 1
+        runs = piece[first], start[first], stop[last]
+        return Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr)
 
 
 def open_h5ad(path):
