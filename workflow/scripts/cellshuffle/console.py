@@ -19,7 +19,7 @@ class _Tee:
         self.streams = streams
 
     def write(self, text):
-        text = text.replace("\r", "")
+        text = text.replace("\r", "").rstrip(" ")  # with blanks tqdm wipes a line out
         for stream in self.streams:
             with suppress(OSError):  # a log on a full disk, a terminal that was closed
                 stream.write(text)
