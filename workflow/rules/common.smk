@@ -13,6 +13,7 @@ min_version("9.0")
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 from cellshuffle import configuration, sweep
+from cellshuffle.restart import remove_stale_lock
 
 SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())
 
@@ -31,6 +32,9 @@ checked(configuration.schema_problems(config, SCHEMA))
 configuration.fill_defaults(config, SCHEMA)
 config["strategies"] |= sweep.expand(config["sweep"])
 checked(configuration.sense_problems(config))
+
+# Of a killed run; kept in a variable, for it holds as long as it lives.
+RUNNING = remove_stale_lock() if workflow.is_main_process else None
 
 RUN = f"results/{config['run']}"
 ATLAS = config["atlas"]
