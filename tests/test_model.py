@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from cellshuffle.evaluation import SCORES, class_counts, scores_from_counts
 from cellshuffle.model import (
     DenseCounts,
     SparseCounts,
@@ -15,6 +14,7 @@ from cellshuffle.model import (
     transformed,
 )
 from cellshuffle.plates import Rows
+from cellshuffle.scores import SCORES, class_counts, scores_from_counts
 from conftest import SMALL
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,6 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def _dense_rows(matrix, rows):
     band = matrix.chunks[0] if matrix.chunks else 256
     edges = np.r_[0, np.flatnonzero(np.diff(rows // band)) + 1, len(rows)]
     data, indices, counts = [], [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         wanted = rows[low:high]
         block = matrix[int(wanted[0]) : int(wanted[-1]) + 1][wanted - wanted[0]]
         cell, gene = np.nonzero(block)

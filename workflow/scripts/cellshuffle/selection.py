@@ -40,7 +40,8 @@ def _plate_mask(file, plate):
     if not len(wanted):
         there = ", ".join(values[:20])
         raise InputError(
-            f"{file.filename}: obs column '{plate['column']}' has no value '{plate['value']}' (it has: {there})"
+            f"{file.filename}: obs column '{plate['column']}' has no value '{plate['value']}' "
+            f"(it has: {there})"
         )
     return codes == wanted[0]
 
