@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run plan config docs test test-slurm check format env lock
+.PHONY: run plan config docs test test-slurm test-faults check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
@@ -48,6 +48,10 @@ test-slurm: $(VENV)/.complete-slurm
 $(VENV)/.complete-slurm: $(VENV)/.complete requirements-slurm.txt
 	$(BIN)/pip install --quiet --requirement requirements-slurm.txt
 	touch $@
+
+# The pipeline killed with SIGKILL at 20 random moments; some minutes. FAULTS=<number> draws the same moments again.
+test-faults: $(VENV)/.complete-test
+	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/test_faults.py -k twenty
 
 check: env
 	$(BIN)/ruff format --check .
