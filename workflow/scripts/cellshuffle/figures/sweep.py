@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cellshuffle.figures.style import new_figure, short
 from cellshuffle.words import tested_on, within
@@ -26,8 +27,14 @@ def draw(table, config, task):
                 grid[row, k].set_ylabel(f"{NAMES.get(sampler, sampler)}\nfetch factor")
         grid[0, k].set_title(title)
         grid[-1, k].set_xlabel("block size (cells)")
-        figure.colorbar(image, ax=grid[:, k], location="bottom", label=unit, aspect=25,
-                        format=short, shrink=0.9)  # fmt: skip
+        bar = figure.colorbar(
+            image, ax=grid[:, k], location="bottom", label=unit, aspect=25, shrink=0.9
+        )
+        if scale is LogNorm:
+            bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))
+            bar.minorlocator = NullLocator()
+        bar.formatter = FuncFormatter(short)
+        bar.update_ticks()
     return figure
 
 
@@ -53,4 +60,4 @@ def _map(axes, table, column, norm):
 
 
 def _text(value):
-    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:.2f}"
+    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:.{2 if value >= 1 else 3}f}"
