@@ -11,6 +11,7 @@ if not workflow.config_settings.configfiles:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/outputs.smk"
 
 
 if ATLAS["simulate"]:

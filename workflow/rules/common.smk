@@ -158,3 +158,10 @@ def balanced_labels():
     """Tasks or obs columns whose combinations the weights balance."""
     plain = [task for task in TASKS if not config["tasks"][task].get("lookup")]
     return config["weights"]["balance"] or plain or TASKS
+
+
+def order_settings(wildcards):
+    """What decides the order of cells, besides the strategy's own keys."""
+    training, entry = config["training"], config["strategies"][wildcards.strategy]
+    own = {key: entry.get(key, training[key]) for key in ("batch_size", "fetch_factor")}
+    return own | {"seed": SEEDS[0], "balance": balanced_labels()}

@@ -1,29 +1,5 @@
 # From the scores of every training to the tables.
 
-# What tables and figures need to know of the configuration, and no more: they are not made again when,
-# say, the number of threads changes.
-KNOWN = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
-    "atlas": {
-        "train_plates": ATLAS["train_plates"],
-        "test_plates": PLATES["test"],
-        "split": bool(ATLAS["split"]),
-    },
-    "weights": config["weights"] | {"balance": balanced_labels()},
-    "training": {
-        key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")
-    },
-}
-
-
-def of_every_training(file):
-    """A file of every training, by strategy and seed in the config's order."""
-    return expand(f"{RUN}/train/{{strategy}}/seed{{seed}}/{file}", strategy=STRATEGIES, seed=SEEDS)
-
-
-def of_every_strategy(file):
-    """A table of what every strategy's minibatches hold, in the config's order."""
-    return expand(f"{RUN}/diversity/{{strategy}}/{file}", strategy=STRATEGIES)
-
 
 # One tidy table of all scores.
 rule gather:

@@ -1,13 +1,6 @@
 # What the minibatches of every strategy hold, from the order of cells and their labels alone.
 
 
-def order_settings(wildcards):
-    """What decides the order of cells, besides the strategy's own keys."""
-    training, entry = config["training"], config["strategies"][wildcards.strategy]
-    own = {key: entry.get(key, training[key]) for key in ("batch_size", "fetch_factor")}
-    return own | {"seed": SEEDS[0], "balance": balanced_labels()}
-
-
 # What a strategy's minibatches hold in the first epoch, from the order of cells and their labels.
 rule diversity:
     input:

@@ -1,36 +1,5 @@
 # The figures, each drawn by its own rule from CSV and NPZ files of the run alone, and the report's pages.
 
-CATEGORIES = {
-    "answers": "1 Answers",
-    "scores": "2 Scores",
-    "cost": "3 Cost",
-    "why": "4 Why",
-    "errors": "5 Errors",
-}
-
-
-def figure(name, category, title, caption=None):
-    """The three files of a figure; the SVG goes into the report."""
-    path = f"{RUN}/figures/{name}"
-    shown = report(
-        f"{path}.svg",
-        caption=f"../report/{caption or name}.rst",
-        category=CATEGORIES[category],
-        labels={"Figure": title},
-    )
-    return {"svg": shown, "pdf": f"{path}.pdf", "png": f"{path}.png"}
-
-
-NAMES = ["comparison", "learning_curves", "cost", "tradeoff", "why", "weights", "class_f1"]
-NAMES += [f"confusion_{task}" for task in TASKS]
-if config["sweep"]:
-    NAMES.append("sweep")
-FIGURES = [f"{RUN}/figures/{name}.{kind}" for name in NAMES for kind in ("svg", "pdf", "png")]
-PUBLISHED = (
-    [f"{HOUSE}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
-)
-PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]
-
 
 # Macro F1 by strategy and task: every seed, mean and spread.
 rule figure_comparison:

@@ -18,6 +18,9 @@ READ_RATE = 50_000  # labels and weights: obs columns only
 BASE_MB, TRAIN_BASE_MB, PACK_MB = 500, 1_500, 1_000
 ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 
+# A simulated plate: megabytes of work arrays, cells a second.
+SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
+
 # Only `cuda` asks for a GPU: what `auto` would find on another node is not known here.
 ON_GPU = config["training"]["device"] == "cuda"
 
@@ -52,6 +55,18 @@ def more(amount, attempt):
 def packed_mb(cells):
     """Size of packed plates of this many cells."""
     return cells * n_genes() * NONZEROS_PER_GENE * 4 / 1e6 + 1
+
+
+def simulated_mem_mb(wildcards, attempt):
+    """One block of cells and the expression profiles (32 bytes a gene each), not the plate."""
+    sizes = ATLAS["simulate"]
+    profiles = sizes["cell_lines"] + sizes["drugs"] // 4 + 30
+    return attempt * (SIMULATED_BLOCK_MB + sizes["genes"] * profiles * 32 // 10**6)
+
+
+def simulated_runtime(wildcards, attempt):
+    """Minutes."""
+    return attempt * (5 + ATLAS["simulate"]["cells_per_plate"] // SIMULATED_CELLS_PER_SECOND // 60)
 
 
 def tiny_mem_mb(wildcards, attempt):

@@ -1,19 +1,5 @@
 # A simulated atlas with the plate design of Tahoe-100M, where no real one is at hand.
 
-SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
-
-
-def simulated_mem_mb(wildcards, attempt):
-    """One block of cells and the expression profiles (32 bytes a gene each), not the plate."""
-    sizes = ATLAS["simulate"]
-    profiles = sizes["cell_lines"] + sizes["drugs"] // 4 + 30
-    return attempt * (SIMULATED_BLOCK_MB + sizes["genes"] * profiles * 32 // 10**6)
-
-
-def simulated_runtime(wildcards, attempt):
-    """Minutes."""
-    return attempt * (5 + ATLAS["simulate"]["cells_per_plate"] // SIMULATED_CELLS_PER_SECOND // 60)
-
 
 # One plate, as published plates are written: CSR counts in gzip-compressed chunks.
 rule simulate_plate:
