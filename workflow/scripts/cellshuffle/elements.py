@@ -3,6 +3,7 @@
 import mmap
 import os
 import zlib
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from operator import getitem
@@ -15,7 +16,8 @@ from cellshuffle.errors import InputError
 RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
 LONG_STRETCH = 64 * 2**10  # bytes: what a page fault maps at once
 ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
-PAGE = mmap.PAGESIZE
+SAMPLED = 8  # intervals of a fetch that are tried first: when all are in memory, none is announced
+BYTE, PAGE = bytearray(1), mmap.PAGESIZE
 
 
 def open_elements(*datasets, workers=1, random=False):
@@ -76,8 +78,11 @@ class Mapped:
         begin = first[np.concatenate([[0], apart + 1])]
         length = last[np.concatenate([apart, [len(last) - 1]])] - begin
         begin, length = begin[length > 0], length[length > 0]
-        for _ in map(self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()):
-            pass
+        if not self._cached(begin):
+            advise = map(
+                self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()
+            )
+            deque(advise, maxlen=0)
         if length.sum() < LONG_STRETCH * len(length):
             return self, starts
         self.touched += int(length.sum())
@@ -85,11 +90,19 @@ class Mapped:
             self._map()
         return self.array, starts
 
+    def _cached(self, places):
+        """Whether a few of the bytes at `places` can all be read without waiting for the disk."""
+        sample = places[:: 1 + len(places) // SAMPLED].tolist()
+        try:
+            return all(os.preadv(self.file.fileno(), [BYTE], p, os.RWF_NOWAIT) for p in sample)
+        except OSError:  # not in memory, or this file system does not say
+            return False
+
 
 def gather(sources, pieces, starts, stops):
     """Copy runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
 
-    sources: arrays or Mapped datasets, whose runs are read straight to their place.
+    sources: arrays or Mapped datasets; runs of these are read from their file.
     """
     if all(isinstance(s, Mapped) and s.dtype == sources[0].dtype for s in sources):
         return _read(sources, pieces, starts, stops)
@@ -100,19 +113,15 @@ def gather(sources, pieces, starts, stops):
 
 def _read(sources, pieces, starts, stops):
     """`gather` by one system call a run, from mapped datasets of one dtype."""
-    size, length = sources[0].dtype.itemsize, stops - starts
-    ends = np.cumsum(length)
-    out = np.empty(ends[-1], sources[0].dtype)
-    parts = map(slice, ((ends - length) * size).tolist(), (ends * size).tolist())
-    buffers = zip(map(memoryview(out).cast("B").__getitem__, parts), strict=True)
-    files = [source.file.fileno() for source in sources]
-    offsets = np.array([source.offset for source in sources])
-    places = (offsets[pieces] + starts * size).tolist()
-    done = sum(map(os.preadv, map(files.__getitem__, pieces.tolist()), buffers, places))
-    if done != out.nbytes:
+    size = sources[0].dtype.itemsize
+    files = np.array([source.file.fileno() for source in sources])[pieces].tolist()
+    offsets = np.array([source.offset for source in sources])[pieces]
+    lengths = ((stops - starts) * size).tolist()
+    out = bytearray().join(map(os.pread, files, lengths, (offsets + starts * size).tolist()))
+    if len(out) != sum(lengths):
         names = ", ".join(sorted({source.file.name for source in sources}))
-        raise InputError(f"{names}: {out.nbytes - done} bytes are missing; was it cut meanwhile?")
-    return out
+        raise InputError(f"{names}: {sum(lengths) - len(out)} bytes are missing; cut meanwhile?")
+    return np.frombuffer(out, sources[0].dtype)
 
 
 class Chunked:
