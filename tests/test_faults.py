@@ -20,7 +20,7 @@ CONFIG = {
     "atlas": {
         "dir": "data",
         "plate_file": "plate{plate}.h5ad",
-        "train_plates": [1, 2, 3, 4],
+        "train_plates": [1, 2, 3, 4, 5],
         "test_plates": [14],
         "simulate": {"cells_per_plate": 400, "genes": 300, "cell_lines": 4, "drugs": 20, "seed": 0},
     },
@@ -111,7 +111,7 @@ def run_and_kill(folder, phase, generator):
         if order.index(phase_of(running_rules(run.pid))) >= order.index(phase):
             break
         time.sleep(0.05)
-    time.sleep(generator.uniform(0, 3.0 if phase == "training" else 0.8))
+    time.sleep(generator.uniform(0, 3.0 if phase == "training" else 0.4))
     hit = phase_of(running_rules(run.pid))
     if run.poll() is not None:
         assert run.returncode == 0, (folder / "output.txt").read_text()
