@@ -133,7 +133,12 @@ def test_every_key_of_the_schema_is_described_and_every_default_allowed():
 
 def test_every_example_configuration_passes_the_schema():
     for path in (REPOSITORY / "config").glob("*.yaml"):
-        found = list(Draft202012Validator(schema()).iter_errors(yaml.safe_load(path.read_text())))
+        config = yaml.safe_load(path.read_text())
+        if path.name == "pilot.yaml":  # is laid over another
+            config = yaml.safe_load((path.parent / "tahoe.yaml").read_text()) | {
+                "run": config["run"]
+            }
+        found = list(Draft202012Validator(schema()).iter_errors(config))
         assert not found, f"{path.name}: {found}"
 
 
