@@ -7,6 +7,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 from cellshuffle.errors import InputError
 from cellshuffle.interruption import Stopped
@@ -102,9 +103,14 @@ def say(text):
 
 
 def progress(total, unit, label, initial=0):
-    """A tqdm counter that prints a whole line now and then: share, rate, time left."""
-    from tqdm import tqdm
+    """A tqdm counter that prints a whole line now and then: share, rate, time left.
 
+    Without tqdm, where only what training needs is installed, it counts in silence.
+    """
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return SimpleNamespace(update=lambda n: None, close=lambda: None)
     return tqdm(
         total=total,
         initial=initial,
