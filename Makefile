@@ -7,17 +7,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run plan config docs test test-slurm test-faults check format env lock
+.PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
-	$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html
+	$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
 	@cat $(RUN)/comparison.md
 	@echo
 	@echo "table    $(RUN)/comparison.md (and .csv)"
 	@echo "figures  $(RUN)/figures/"
 	@echo "report   $(RUN)/report.html"
 	@echo "logs     $(RUN)/logs/"
+
+# Whether this machine reproduces the committed results of the demo, in one line.
+verify: run
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.verification $(RUN) results/reference
+
+# Make the committed results again, from a fresh run of the demo.
+reference: run
+	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env

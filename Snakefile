@@ -9,21 +9,25 @@ if not workflow.config_settings.configfiles:
     configfile: "config/config.yaml"
 
 
+include: "workflow/rules/cached.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/outputs.smk"
 
 
-if ATLAS["simulate"]:
+# Of cached results only tables and figures are made.
+if not CACHED:
 
-    include: "workflow/rules/simulate.smk"
+    if ATLAS["simulate"]:
+
+        include: "workflow/rules/simulate.smk"
+    include: "workflow/rules/check.smk"
+    include: "workflow/rules/plan.smk"
+    include: "workflow/rules/atlas.smk"
+    include: "workflow/rules/labels.smk"
+    include: "workflow/rules/train.smk"
 
 
-include: "workflow/rules/check.smk"
-include: "workflow/rules/plan.smk"
-include: "workflow/rules/atlas.smk"
-include: "workflow/rules/labels.smk"
-include: "workflow/rules/train.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/messages.smk"

@@ -46,6 +46,6 @@ rule compare:
 
 
 # Cached results hold what the minibatches held; it cannot and need not be computed from cells again.
-if not globals().get("CACHED"):
+if not CACHED:
 
     include: "diversity.smk"
