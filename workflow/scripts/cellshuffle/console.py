@@ -40,22 +40,24 @@ def run_rule(main, snakemake):
     """
     terminal = sys.stderr
     log_path = snakemake.log[0] if snakemake.log else os.devnull
-    with _opened_log(log_path) as log:
-        sys.stderr = _Tee(terminal, log)
-        try:
-            main(snakemake)
-        except InputError as error:
-            _fail(*[f"error: {line}" for line in str(error).splitlines()])
-        except Stopped as stopped:
-            _fail(str(stopped), code=128 + signal.SIGTERM)
-        except OSError as error:
-            if not error.errno:
-                _unforeseen(error, log, log_path)
-            _fail(f"error: {_operating_system(error)}", abrupt=error.errno == errno.ENOSPC)
-        except Exception as error:
+    log = _opened_log(log_path)
+    sys.stderr = _Tee(terminal, log)
+    try:
+        main(snakemake)
+    except InputError as error:
+        _fail(*[f"error: {line}" for line in str(error).splitlines()])
+    except Stopped as stopped:
+        _fail(str(stopped), code=128 + signal.SIGTERM)
+    except OSError as error:
+        if not error.errno:
             _unforeseen(error, log, log_path)
-        finally:
-            sys.stderr = terminal
+        _fail(f"error: {_operating_system(error)}", abrupt=error.errno == errno.ENOSPC)
+    except Exception as error:
+        _unforeseen(error, log, log_path)
+    finally:
+        sys.stderr = terminal
+        with suppress(OSError):  # what a full disk did not take
+            log.close()
 
 
 def _opened_log(path):

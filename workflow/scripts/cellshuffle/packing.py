@@ -81,7 +81,7 @@ def lay_out(path, indptr, types, n_genes):
     free = shutil.disk_usage(Path(path).parent).free
     if need > free:
         raise InputError(
-            f"{Path(path).parent}: packing needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+            f"{Path(path).parent}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
         )
     with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
         packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
