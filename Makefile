@@ -10,11 +10,10 @@ RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock
 
 run: env
-	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules
+	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules host reason
 	$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
-	@cat $(RUN)/comparison.md
-	@echo
-	@echo "table    $(RUN)/comparison.md (and .csv)"
+	@sed '/^## Every score/,$$d' $(RUN)/comparison.md
+	@echo "table    $(RUN)/comparison.md (every score) and comparison.csv"
 	@echo "figures  $(RUN)/figures/"
 	@echo "report   $(RUN)/report.html"
 	@echo "logs     $(RUN)/logs/"

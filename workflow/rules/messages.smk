@@ -50,7 +50,8 @@ onstart:
 
 
 onsuccess:
-    if not is_quiet() and os.path.exists(f"{RUN}/comparison.md"):
+    told_by_make = "MAKELEVEL" in os.environ  # `make run` makes the report and ends with the table
+    if not is_quiet() and not told_by_make and os.path.exists(f"{RUN}/comparison.md"):
         say(messages.end_lines(RUN))
 
 
