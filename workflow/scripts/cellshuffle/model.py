@@ -69,7 +69,7 @@ class SparseCounts:
             gene = rows.indices[order]
             first = np.flatnonzero(np.diff(gene, prepend=gene[:1] + 1))
             cell = np.repeat(np.arange(len(rows.indptr) - 1, dtype=np.int32), np.diff(rows.indptr))
-            self.expressed = torch.from_numpy(gene[first].astype(np.int64))
+            self.expressed = gene[first].astype(np.int64)
             self.gene_offsets = torch.from_numpy(np.append(first, len(gene)).astype(np.int32))
             self.cells = torch.from_numpy(cell[order])
             self.gene_values = torch.from_numpy(values[order])
@@ -86,9 +86,15 @@ class SparseCounts:
         )
 
     def write_gradient(self, from_above, gradient, previous):
-        """Set `gradient` (n_genes, n_columns) to counts^T @ from_above; clears `previous`' rows only."""
+        """Set `gradient` (n_genes, n_columns) to counts^T @ from_above.
+
+        Of the rows before only those are cleared that `previous` wrote and this batch does not.
+        NumPy moves rows at the speed of memory, several times faster than torch's index_copy_.
+        """
+        gradient = gradient.numpy()
         if previous is not None:
-            gradient.index_fill_(0, previous.expressed, 0)
+            stale = np.setdiff1d(previous.expressed, self.expressed, assume_unique=True)
+            gradient[stale] = 0
         rows = embedding_bag(
             self.cells,
             from_above,
@@ -97,7 +103,7 @@ class SparseCounts:
             per_sample_weights=self.gene_values,
             include_last_offset=True,
         )
-        gradient.index_copy_(0, self.expressed, rows)
+        gradient[self.expressed] = rows.numpy()
 
 
 class DenseCounts:
