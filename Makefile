@@ -7,7 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-.PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock
+BENCHES := bench-loaders bench-training bench-scale bench-packing bench-end_to_end bench-gpu
+
+.PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 
 run: env
 	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules host reason
@@ -59,6 +61,13 @@ $(VENV)/.complete-slurm: $(VENV)/.complete requirements-slurm.txt
 # The pipeline killed with SIGKILL at 20 random moments; some minutes. FAULTS=<number> draws the same moments again.
 test-faults: $(VENV)/.complete-test
 	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/test_faults.py -k twenty
+
+# Speed and memory against what else there is, a table and a figure a question under results/bench/; some
+# 20 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
+bench: $(BENCHES)
+
+$(BENCHES): env
+	$(BIN)/python benchmarks/$(@:bench-%=%).py
 
 check: env
 	$(BIN)/ruff format --check .
