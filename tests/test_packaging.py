@@ -1,6 +1,7 @@
 """Pins agree everywhere, environments hold what rules import, generated pages are current."""
 
 import ast
+import functools
 import re
 import sys
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_the_version_stands_in_one_place_and_in_the_changes():
         assert f"{cellshuffle.__version__}" not in (REPOSITORY / name).read_text(), name
 
 
+@functools.cache
 def schema():
     return yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 

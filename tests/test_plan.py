@@ -19,6 +19,7 @@ STRATEGIES = {
     "streaming": {"sampler": "Streaming"},
     "weighted": {"sampler": "BlockWeightedSampling", "block_size": 2, "total_size": 10},
 }
+MEMORY = {"streaming": 1000, "weighted": 2000}  # MB
 TRAINING = {"seeds": [0, 1], "epochs": 3, "batch_size": 8, "fetch_factor": 2, "threads": 1,
             "learning_rate": 1e-3, "transform": "none", "device": "cpu", "prefetch": 2}  # fmt: skip
 
@@ -100,11 +101,12 @@ def test_times_follow_from_the_rates(atlas):
     folder, _ = atlas
     found = survey(request_for(folder, PLATES), ["line"])
     rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
-    costs = plan(found, rates, configuration(), folder, cores=2)
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=2)
     streaming = costs["strategies"]["streaming"]
     assert streaming["epoch"] == pytest.approx(61 / 50, rel=1e-4)
     assert streaming["training"] == pytest.approx(3 * (61 / 50 + 32 / 100), rel=1e-4)
     assert costs["strategies"]["weighted"]["epoch"] == pytest.approx(10 / 100, rel=1e-3)
+    assert costs["memory"] == 2e9
     assert costs["pack"] == pytest.approx(93 / 10 / 2)
     seeds = sum(cost["seeds"] for cost in costs["strategies"].values())
     assert costs["total"] == pytest.approx(costs["pack"] + seeds / 2)
@@ -116,7 +118,7 @@ def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
     (tmp_path / "block").mkdir()
     rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
     assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
-    costs = plan(found, rates, configuration(), folder, cores=1)
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=1)
     text = "\n".join(lines(found, costs, configuration(), rates))
     for word in ("61 to train on, 32 to test on", "line 4 classes", "weighted", "largest risk"):
         assert word in text
@@ -127,7 +129,7 @@ def test_risks_name_what_goes_wrong(atlas):
     found = survey(request_for(folder, PLATES), ["line"])
     rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
     config = configuration(device="cuda")
-    costs = plan(found, rates, config, folder, cores=1)
+    costs = plan(found, rates, config, MEMORY, folder, cores=1)
     costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
     named = risks(found, costs, config, "cpu")
     for position, word in enumerate(

@@ -1,4 +1,5 @@
 # What a run will cost, before it is started.
+from types import SimpleNamespace
 
 
 # Count cells and classes, time the real code for some seconds, and print the plan: `make plan CONFIG=...`.
@@ -16,6 +17,7 @@ rule plan:
         request=CHECK_REQUEST,
         balance=balanced_labels(),
         packed=PACKED,
+        memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
         cores=lambda wildcards: workflow.cores or os.cpu_count(),
     script:
         "../scripts/plan.py"

@@ -14,7 +14,8 @@ def main(snakemake):
     found = survey(snakemake.params.request, snakemake.params.balance, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
         rates = calibrate(found, config["strategies"], config["training"], Path(folder))
-    costs = plan(found, rates, config, packed, snakemake.params.cores)
+    memory = snakemake.params.memory_mb
+    costs = plan(found, rates, config, memory, packed, snakemake.params.cores)
     print("\n".join(lines(found, costs, config, rates)))
 
 

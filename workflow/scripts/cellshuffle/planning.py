@@ -13,16 +13,15 @@ PACKED_BYTES = 4  # a stored value: a 16-bit count and a 16-bit gene index
 POINTER_BYTES = 8  # a cell
 # An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
-# Resident bytes of a training job: libraries; order and labels a cell; parameters, gradient, moments.
-LIBRARIES, ORDER_BYTES, WEIGHTED_ORDER_BYTES, PARAMETER_BYTES = 1.2e9, 32, 64, 16
 
 
-def plan(survey, rates, config, folder, cores):
+def plan(survey, rates, config, memory_mb, folder, cores):
     """Costs of a run as a dict of numbers; bytes and seconds.
 
     survey: a Survey; rates: see calibration.calibrate; config: the whole configuration;
-    folder: where packed plates go; cores: given to the run. Trainings run side by side on the
-    CPU, one `threads` each, and one after the other on a GPU.
+    memory_mb: {strategy: what a training job asks for}; folder: where packed plates go;
+    cores: given to the run. Trainings run side by side on the CPU, one `threads` each, and one
+    after the other on a GPU.
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
@@ -36,15 +35,12 @@ def plan(survey, rates, config, folder, cores):
         order = WEIGHTED_ORDER_SECONDS if weighted else ORDER_SECONDS
         epoch = draws / rate + order * survey.cells["train"]
         test = survey.cells["test"] / max(rates["train"], 1)
-        parameters = survey.n_genes * sum(survey.n_classes.values())
         costs[name] = {
             "cells_per_second": rate,
             "epoch": epoch,
             "training": epochs * (epoch + test),
             "seeds": seeds * epochs * (epoch + test),
-            "memory": LIBRARIES
-            + (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES) * survey.cells["train"]
-            + PARAMETER_BYTES * parameters,
+            "memory": 1e6 * memory_mb[name],
         }
     jobs = min(at_once, seeds * len(strategies))
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
