@@ -69,7 +69,8 @@ def write_tables(name, rows, bars):
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    text = "\n\n".join([f"# {name}", machine(), markdown(rows)] + [markdown(bars)] * bool(bars))
+    parts = [f"# {name}", machine(), markdown(rows), *([markdown(bars)] if bars else [])]
+    text = "\n\n".join(parts)
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
     print(f"\n{text}\n", flush=True)
 

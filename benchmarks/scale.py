@@ -194,7 +194,6 @@ def make_large_plate(data, n_cells):
     """A packed plate of `n_cells` cells: the training plates of `data` again and again."""
     import h5py
     import numpy as np
-
     from cellshuffle.packing import lay_out
     from cellshuffle.plates import Plates
 
@@ -221,7 +220,6 @@ def train(plate, n_cells):
     import tempfile
 
     import numpy as np
-
     from cellshuffle import training
     from cellshuffle.plates import Plates
     from cellshuffle.strategies import make_sampler

@@ -19,7 +19,6 @@ import measure
 import numpy as np
 import reference
 import torch
-
 from cellshuffle import model, training
 from cellshuffle.loading import Loading, epoch_batches
 from cellshuffle.plates import Plates
@@ -42,13 +41,20 @@ class Silent:
         pass
 
 
-def own(data, strategy, n_cells):
-    """History row of an epoch of `n_cells` training cells from the packed plates."""
+def own(data, strategy, n_cells=None, device="cpu"):
+    """History row of an epoch of `n_cells` training cells (None: all) from the packed plates."""
     entry = data.strategies[strategy]
     plates = Plates(data.train, n_cells, random=not is_sequential(entry))
     test = Plates(data.test, 1024)
     settings = training.Settings(
-        strategy, 0, 1, reference.BATCH, reference.FETCH, 1e-4, device="cpu", threads=os.cpu_count()
+        strategy,
+        0,
+        1,
+        reference.BATCH,
+        reference.FETCH,
+        1e-4,
+        device=device,
+        threads=os.cpu_count(),
     )
     with tempfile.TemporaryDirectory() as folder:
         result = training.train(

@@ -70,7 +70,7 @@ def _write(file, plate, path, layer, select, indptr, types, report):
             parts = (_fitting(rows.data, types[0]), rows.indices.astype(types[1]))
             for part, offset in zip(parts, offsets, strict=True):
                 out.seek(offset + done * part.itemsize)
-                out.write(part.tobytes())
+                out.write(part.data)
             done += len(rows.data)
             report(len(rows.indptr) - 1)
 
