@@ -118,7 +118,7 @@ def test_every_key_of_the_schema_is_described_and_every_default_allowed():
         for name, key in part.get("properties", {}).items():
             if not isinstance(key, dict):
                 continue
-            whole = describe_config._resolved(key, schema())
+            whole = describe_config.resolved(key, schema())
             assert whole.get("description", "").strip().endswith("."), f"{where}{name}"
             # A comma in an unquoted description makes keys without a value.
             assert None not in [v for k, v in whole.items() if k != "default"], f"{where}{name}"

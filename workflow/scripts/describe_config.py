@@ -30,7 +30,7 @@ def page(schema):
     """The whole text of config/README.md."""
     parts = [INTRODUCTION]
     for name, section in schema["properties"].items():
-        section = _resolved(section, schema)
+        section = resolved(section, schema)
         must = " It must be given." if name in schema["required"] else ""
         parts.append(f"\n## {name}\n\n{section['description']}{must}\n")
         if name == "strategies":
@@ -45,7 +45,7 @@ def page(schema):
     return "".join(parts)
 
 
-def _resolved(part, schema):
+def resolved(part, schema):
     """A part of the schema with what its `$ref` points to."""
     if "$ref" not in part:
         return part
@@ -59,7 +59,7 @@ def _table(section, schema):
 
 def _rows(section, schema, prefix):
     for name, part in section["properties"].items():
-        part = _resolved(part, schema)
+        part = resolved(part, schema)
         if name in section.get("required", []):
             default = "must be given"
         else:

@@ -71,10 +71,10 @@ def risks(survey, costs, config, device):
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
             "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
         )
-    if costs["memory"] > costs["memory_there"]:
+    if costs["jobs_at_once"] * costs["memory"] > costs["memory_there"]:
         found.append(
-            f"A training needs {size(costs['memory'])} of memory, this machine has "
-            f"{size(costs['memory_there'])}."
+            f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
+            f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
         )
     if min(survey.cells.values()) == 0:
         empty = min(survey.cells, key=survey.cells.get)
