@@ -21,7 +21,7 @@ TAHOE = {
     "nonzeros": 2_100,
     "classes": {"cell_line": 50, "drug": 380, "moa-broad": 4, "moa-fine": 27},
 }
-SIMULATED_NONZEROS = 0.12  # of the genes, a cell
+SIMULATED_NONZEROS = 0.07, 2_100  # a cell: share of the genes, and at most
 
 
 @dataclass
@@ -65,7 +65,7 @@ def _simulated(sizes, request):
         "cells": len(request["plates"]) * sizes["cells_per_plate"],
         "test_plate": sizes["cells_per_plate"],
         "genes": sizes["genes"],
-        "nonzeros": SIMULATED_NONZEROS * sizes["genes"],
+        "nonzeros": min(SIMULATED_NONZEROS[0] * sizes["genes"], SIMULATED_NONZEROS[1]),
         "classes": classes,
     }
 
