@@ -39,6 +39,7 @@ config: env
 env: $(VENV)/.complete
 
 $(VENV)/.complete: requirements.txt
+	@echo "installing the pinned environment into $(VENV): once, a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
