@@ -11,6 +11,11 @@ import yaml
 min_version("9.0")
 # The folder of the Snakefile, also where another workflow uses this one as a module.
 HOUSE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+if not HOUSE.is_dir():
+    raise WorkflowError(
+        "cellshuffle: the scripts import a library that lies beside them, which a single file from "
+        "the network does not bring; clone the repository and give the path of its Snakefile"
+    )
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 from cellshuffle import configuration, sweep
 from cellshuffle.restart import remove_stale_lock
