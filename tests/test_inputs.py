@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from cellshuffle.comparison import read_predictions
+from cellshuffle.errors import InputError
+from cellshuffle.files import load_npy, load_npz, read_json
 from conftest import merged, snakemake
 
 CONFIG = {
@@ -530,15 +533,43 @@ def test_labels_that_are_a_pickle_are_refused(folder):
     model = "results/bad/train/streaming/seed0/metrics.json"
     snakemake(folder, CONFIG, "results/bad/labels/classes.json")
 
-    class Evil:
-        def __reduce__(self):
-            return os.system, ("touch pwned",)
-
     for name in ("train.npy", "test.npy"):
         (folder / "results/bad/labels" / name).write_bytes(pickle.dumps(Evil()))
     words = ["not a plain .npy array", "delete it to make it again"]
     fails(words, folder, CONFIG, model, "--rerun-triggers", "mtime", cores=1)
     assert not (folder / "pwned").exists() and not (folder / model).exists()
+
+
+class Evil:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+@pytest.mark.parametrize("reader", [load_npy, load_npz, read_json, read_predictions])
+@pytest.mark.parametrize(
+    "kind", ["pickle", "objects", "archive of objects", "text", "nothing", "cut"]
+)
+def test_files_that_are_not_what_they_should_be(tmp_path, monkeypatch, reader, kind):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "file"
+    with open(path, "wb") as file:
+        match kind:
+            case "pickle":
+                pickle.dump(Evil(), file)
+            case "objects":
+                np.save(file, np.array([Evil()], object), allow_pickle=True)
+            case "archive of objects":
+                np.savez(file, tasks=np.array([Evil()], object))
+            case "text":
+                file.write(b"no such thing")
+            case "cut":
+                np.savez(file, tasks=np.arange(1000))
+                file.truncate(900)
+    with pytest.raises(InputError, match="delete it to"):
+        reader(path)
+    assert os.listdir() == ["file"]
 
 
 def test_labels_that_do_not_fit_are_refused(folder):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cellshuffle.errors import InputError
-from cellshuffle.files import read_json
+from cellshuffle.files import load_npz, read_json
 from cellshuffle.statistics import (
     SCORES,
     interval,
@@ -60,10 +60,13 @@ def summarise(metrics):
 
 def read_predictions(path):
     """predictions.npz -> (task names, truth (n, tasks), prediction (n, tasks), {task: class names})."""
-    with np.load(path, allow_pickle=False) as file:
+    file = load_npz(path)
+    try:
         tasks = [str(task) for task in file["tasks"]]
         classes = {task: [str(name) for name in file[f"classes_{task}"]] for task in tasks}
         return tasks, file["truth"], file["prediction"], classes
+    except KeyError as error:
+        raise InputError(f"{path}: has no array {error}; delete it to train again") from None
 
 
 def job_of(path):

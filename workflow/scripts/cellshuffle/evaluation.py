@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import log_softmax
 
+from cellshuffle.errors import InputError
 from cellshuffle.loading import Loading, ahead, epoch_batches
 from cellshuffle.model import counts_type
 from cellshuffle.scores import SCORES, class_counts, scores_from_counts
@@ -36,6 +37,8 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, tick=lamb
         predictions.append(torch.stack(columns, dim=1))
         tick(len(label))
     predictions = torch.cat(predictions).cpu().numpy()
+    if len(predictions) != len(plates):
+        raise InputError(f"{len(predictions)} test cells were read, not {len(plates)}")
     mean_loss = (losses.cpu().numpy() / len(plates)).tolist()
     scores = {}
     for position, head in enumerate(heads):

@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 import uuid
+import zipfile
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -157,8 +158,11 @@ def create_npy(path, dtype, shape):
 def load_npy(path, mmap_mode="r"):
     """Memory-map (or load, mmap_mode None) a `.npy` file; InputError when it is anything else."""
     try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of arrays")
+        return array
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path}: not a plain .npy array ({error}); delete it to make it again"
         ) from None
@@ -167,6 +171,24 @@ def load_npy(path, mmap_mode="r"):
 def save_npz(path, **arrays):
     with whole(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def load_npz(path):
+    """{name: array} of a `.npz` file; InputError when it is anything else, or holds objects."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (
+        ValueError,
+        EOFError,
+        AttributeError,
+        TypeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(
+            f"{path}: not a plain .npz file ({error}); delete it to make it again"
+        ) from None
 
 
 def sha256(path):

@@ -162,14 +162,21 @@ def test_epoch(state, data, tasks, settings, told_to_stop, seen):
     scores, predictions = evaluate(
         *data, state.weight, state.bias, tasks, settings.transform, settings.prefetch, tick
     )
+    for task, values in scores.items():
+        if not np.isfinite(values["loss"]):
+            raise InputError(
+                f"strategy {settings.strategy}, seed {settings.seed}: the loss of {task} on the test plates "
+                f"is not finite after epoch {state.epoch + 1} (learning rate {settings.learning_rate:g})"
+            )
     losses = distributed.sum_over_ranks(state.losses.clone()).cpu().numpy() / seen
     state.add_history(seen, losses.tolist(), scores, time.perf_counter() - began)
     row = state.history[-1]
     scored = ", ".join(f"{task} {values['macro_f1']:.3f}" for task, values in scores.items())
-    say(
-        f"{settings.strategy} seed {settings.seed}, epoch {row['epoch']} of {settings.epochs}: "
-        f"{row['cells_per_second']:,.0f} cells/s, macro F1 {scored}"
-    )
+    if distributed.rank() == 0:
+        say(
+            f"{settings.strategy} seed {settings.seed}, epoch {row['epoch']} of {settings.epochs}: "
+            f"{row['cells_per_second']:,.0f} cells/s, macro F1 {scored}"
+        )
     return scores, predictions
 
 
