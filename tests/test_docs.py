@@ -152,3 +152,11 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http", "mailto")):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_architecture_names_every_module_and_no_other():
+    page = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?`) \|", page, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    library = REPOSITORY / "workflow/scripts/cellshuffle"
+    assert named == {path.stem for path in library.glob("*.py")} - {"__init__"}
