@@ -68,7 +68,7 @@ class Mapped:
     def read(self, starts, stops):
         """Announce the sorted intervals to the kernel; return what to gather them from, and where.
 
-        Long stretches are gathered from the map, scattered cells by reading the file: a page fault
+        Long full stretches are gathered from the map, scattered cells by reading: a page fault
         would map 16 pages for the one or two of a cell, and each 2 MB touched keep a page table.
         """
         size = self.dtype.itemsize
@@ -83,7 +83,8 @@ class Mapped:
                 self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()
             )
             deque(advise, maxlen=0)
-        if length.sum() < LONG_STRETCH * len(length):
+        wanted = int((stops - starts).sum()) * size
+        if 2 * wanted < length.sum() or length.sum() < LONG_STRETCH * len(length):
             return self, starts
         self.touched += int(length.sum())
         if self.touched > RESIDENT_BYTES:
