@@ -19,6 +19,7 @@ import measure
 
 SIZES = [1_000_000, 10_000_000, 95_000_000]
 TRAINED = [20_000, 200_000]  # cells of the training jobs
+INDEX_BYTES = {"streaming": 8, "random_sampling": 24, "true_weighted": 40}  # a cell: see loading.py
 N_PLATES = 14
 
 
@@ -35,10 +36,11 @@ def main(quick):
     bars.append(measure.ceiling(f"{what}: peak GiB", memory, 6))
     trained = training_rows(data)
     rows += trained
-    few, many = (row["peak MiB"] for row in trained)
-    index_mib = 24 * (TRAINED[1] - TRAINED[0]) / 2**20  # see loading.py
-    what = f"peak memory, training on {TRAINED[1]:,} / {TRAINED[0]:,} cells"
-    bars.append(measure.ceiling(what, many / few, 1.05 + index_mib / few))
+    for name, index_bytes in INDEX_BYTES.items():
+        few, many = (row["peak MiB"] for row in trained if row["what"].endswith(name))
+        index_mib = index_bytes * (TRAINED[1] - TRAINED[0]) / 2**20
+        what = f"peak memory, {name}, training on {TRAINED[1]:,} / {TRAINED[0]:,} cells"
+        bars.append(measure.ceiling(what, many / few, 1.05 + index_mib / few))
     measure.write_tables("scale", rows, bars)
     figure(rows, sizes)
 
@@ -121,7 +123,6 @@ def make_plates(folder, n_cells):
 
 def script(name, snakemake):
     """The main function of a rule's script."""
-    sys.modules.setdefault("console", None)
     from cellshuffle import console
 
     console.run_rule = lambda main, _: main(snakemake)
@@ -183,9 +184,10 @@ def training_rows(data):
     """Rows of the training jobs."""
     plate = make_large_plate(data, TRAINED[-1])
     rows = []
-    for n_cells in TRAINED:
-        found = alone("train", plate, n_cells)
-        rows.append(row("training job, random, one epoch", n_cells, found))
+    for name in INDEX_BYTES:
+        for n_cells in TRAINED:
+            found = alone("train", plate, n_cells, json.dumps(data.strategies[name]))
+            rows.append(row(f"training job, one epoch, {name}", n_cells, found))
     shutil.rmtree(plate.parent)
     return rows
 
@@ -215,21 +217,21 @@ def make_large_plate(data, n_cells):
     return path
 
 
-def train(plate, n_cells):
-    """An epoch of random sampling over the first `n_cells` cells, with the library's own loop."""
+def train(plate, n_cells, entry):
+    """An epoch over the first `n_cells` cells, with the library's own loop."""
     import tempfile
 
     import numpy as np
     from cellshuffle import training
     from cellshuffle.plates import Plates
-    from cellshuffle.strategies import make_sampler
+    from cellshuffle.strategies import is_sequential, make_sampler
     from training import Silent
 
     classes = {"cell_line": [f"line {k}" for k in range(50)]}
     labels = np.load(plate.parent / f"labels{n_cells}.npy", mmap_mode="r")
-    split = Plates([plate], n_cells, random=True), labels
-    settings = training.Settings("random", 0, 1, 64, 16, 1e-4, device="cpu")
-    sampler = make_sampler({"sampler": "BlockShuffling", "block_size": 1})
+    split = Plates([plate], n_cells, random=not is_sequential(entry)), labels
+    settings = training.Settings("benchmark", 0, 1, 64, 16, 1e-4, device="cpu")
+    sampler = make_sampler(entry, 1.0 / (1 + np.arange(n_cells) % 7))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint.pt"
         test = Plates([plate], 1024), labels[:1024]
@@ -252,7 +254,7 @@ def run_stage(stage, *arguments):
         n_cells = int(arguments[1])
         codes = (np.arange(n_cells, dtype=np.uint16) % 50)[:, None]
         np.save(folder.parent / f"labels{n_cells}.npy", codes)
-        timed(lambda: train(folder, n_cells))
+        timed(lambda: train(folder, n_cells, json.loads(arguments[2])))
 
 
 def figure(rows, sizes):

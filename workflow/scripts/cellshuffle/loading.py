@@ -1,4 +1,10 @@
-"""Minibatches in the order of a strategy: scDataset over the plates, prepared ahead of the model."""
+"""Minibatches in the order of a strategy: scDataset over the plates, prepared ahead of the model.
+
+Memory does not grow with the atlas, apart from what an epoch's order needs (bytes a training cell,
+measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (blocks of 4), 24
+(blocks of 1) and 40 (weighted, the weights included) while they are drawn; and file pages of row
+pointers (8) and labels (2 a task) that the kernel may take back.
+"""
 
 import queue
 import threading
