@@ -11,9 +11,10 @@ BENCHES := bench-loaders bench-training bench-scale bench-packing bench-end_to_e
 
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 
+# Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown.
 run: env
-	$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet rules host reason
-	$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
+	@CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet all
+	@$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
 	@sed '/^## Every score/,$$d' $(RUN)/comparison.md
 	@echo "table    $(RUN)/comparison.md (every score) and comparison.csv"
 	@echo "figures  $(RUN)/figures/"

@@ -60,3 +60,8 @@ def test_the_line_that_matters_of_every_failed_job(tmp_path):
         "train, seed 0 failed: plate 3: truncated",
         f"its log: {log}",
     ]
+
+
+def test_one_fault_that_stops_many_jobs_is_not_told_many_times():
+    lines = list(failure_lines([("train", {"seed": str(k)}, None) for k in range(5)]))
+    assert len(lines) == 4 and lines[-1] == "and 2 more jobs failed"

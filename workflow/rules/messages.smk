@@ -1,5 +1,8 @@
-# What a run says when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures.
+# What a run says when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
+# under `make run`, which silences Snakemake, speaks itself at the end, and wants the rest in these words.
 from cellshuffle import messages
+
+UNDER_MAKE = "CELLSHUFFLE_SPEAKS" in os.environ
 
 
 def say(lines):
@@ -10,6 +13,8 @@ def say(lines):
 
 def is_quiet():
     """Whether only failures are to be told."""
+    if UNDER_MAKE:
+        return False
     kinds = {str(kind) for kind in workflow.output_settings.quiet or ()}
     return "all" in kinds or {"progress", "rules"} <= kinds
 
@@ -50,8 +55,7 @@ onstart:
 
 
 onsuccess:
-    told_by_make = "MAKELEVEL" in os.environ  # `make run` makes the report and ends with the table
-    if not is_quiet() and not told_by_make and os.path.exists(f"{RUN}/comparison.md"):
+    if not is_quiet() and not UNDER_MAKE and os.path.exists(f"{RUN}/comparison.md"):
         say(messages.end_lines(RUN))
 
 

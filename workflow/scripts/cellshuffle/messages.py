@@ -12,6 +12,8 @@ WORK = {
     "train": ("training", "trainings"),
 }
 
+SHOWN = 3  # failed jobs whose story is told at the end; the same fault often stops many
+
 
 def start_lines(run, config, n_plates, n_cells, rules):
     """What is about to happen. n_cells: None where unknown; rules: of every job that will run."""
@@ -45,12 +47,15 @@ def failure_lines(failed):
 
     failed: (rule, {wildcard: value}, path of the log or None) of every job that failed.
     """
-    for rule, wildcards, path in sorted(failed, key=str):
+    failed = sorted(failed, key=str)
+    for rule, wildcards, path in failed[:SHOWN]:
         of = "".join(f", {name} {value}" for name, value in wildcards.items())
         reason = _reason(path)
         yield f"{rule}{of} failed: {reason or 'see above for what it said'}"
         if reason:
             yield f"its log: {path}"
+    if len(failed) > SHOWN:
+        yield f"and {len(failed) - SHOWN} more jobs failed"
 
 
 def _reason(path):
