@@ -249,3 +249,16 @@ def test_one_file_divided_at_random_with_one_task(tmp_path):
     assert metrics["n_train"] + metrics["n_test"] == N_CELLS and metrics["n_test"] > 3
     packed_test = anndata.read_h5ad(tmp_path / "results/own/packed/plateall-test.h5ad")
     assert packed_test.shape == (metrics["n_test"], 15)
+
+
+def test_raw_has_genes_of_its_own(tmp_path):
+    """Usual after a choice of variable genes: raw holds all, X a few."""
+    source = tmp_path / "atlas.h5ad"
+    write_atlas(source, COUNTS, obs_of(N_CELLS, **KINDS), place="raw")
+    data = anndata.read_h5ad(source)
+    data[:, ::3].copy().write_h5ad(source)
+    assert Plates([source]).n_genes == 10
+    assert np.array_equal(dense(source, "raw"), COUNTS)
+    taken = packed(source, tmp_path, "raw")
+    assert np.array_equal(taken.X.toarray(), COUNTS)
+    assert list(taken.var_names) == [f"gene{k}" for k in range(N_GENES)]
