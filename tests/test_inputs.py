@@ -128,6 +128,8 @@ CONFIGURATIONS = {
         },
         ["mine: replace: false needs sampling_size"],
     ),
+    "braces in a path": ({"atlas": {"dir": "my{atlas}"}}, ["'my{atlas}' holds braces"]),
+    "line break in a name": ({"run": "bad\n"}, ["line break"]),
     "nothing balanced": ({"weights": {"balance": []}}, ["weights: balance: must not be empty"]),
     "no seeds": ({"training": {"seeds": []}}, ["training: seeds: must not be empty"]),
     "negative seed": ({"training": {"seeds": [-1]}}, ["-1 must be at least 0"]),
@@ -527,6 +529,25 @@ def test_a_changed_plate_is_packed_and_encoded_again(folder):
     }
     assert {name for name in packed if packed[name] != again[name]} == {"plate2.h5ad"}
     assert "2,61" in (folder / "results/bad/labels/plates.csv").read_text()
+
+
+def test_packed_plates_of_another_run_are_not_mixed_in(folder):
+    config = merged(CONFIG, {"atlas": {"packed_dir": str(folder / "packed")}})
+    classes = "results/bad/labels/classes.json"
+    snakemake(folder, config, classes)
+    (folder / "other").mkdir()
+    (folder / "other/atlas").symlink_to(folder / "atlas")
+    (folder / "genes.txt").write_text("g1\ng2\n")
+    packed = [path.stat().st_mtime_ns for path in sorted((folder / "packed").glob("*.h5ad"))]
+    snakemake(folder / "other", config, classes)
+    again = [path.stat().st_mtime_ns for path in sorted((folder / "packed").glob("*.h5ad"))]
+    assert packed == again  # the same settings: used as they are
+    shutil.rmtree(folder / "other/results")
+    shutil.rmtree(folder / "other/.snakemake")
+    os.utime(folder / "genes.txt", (1, 1))
+    other = merged(config, {"atlas": {"genes": str(folder / "genes.txt")}})
+    words = ["packed/plate1.h5ad: was packed from other cells or genes by another run"]
+    fails(words, folder / "other", other, classes, cores=1)
 
 
 def test_labels_that_are_a_pickle_are_refused(folder):

@@ -1,8 +1,17 @@
 # From published plates to plates that can be memory-mapped.
 
 
-# Note that a plate, or what is kept of it, has changed. Packing waits for the check of all plates, but as
-# `ancient`, lest one changed plate packs all again; Snakemake then looks past its other reasons to run.
+# The atlas was checked. Packing waits for this, as `ancient` and in the folder of the packed plates: a check that
+# is made again, because one plate changed or because another run shares the folder, must not pack all again.
+rule pass_check:
+    input:
+        CHECKED,
+    output:
+        touch(f"{PACKED}/checked"),
+
+
+# A plate, or what is kept of it, has changed: that one is packed again. Beside an `ancient` input that is being
+# made, Snakemake looks past all other reasons to run, so this reason is a file of its own.
 rule note_plate:
     input:
         plate=lambda wildcards: given(source_path(wildcards.plate)),
@@ -18,7 +27,7 @@ rule note_plate:
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
 rule pack_plate:
     input:
-        ancient(CHECKED),
+        ancient(f"{PACKED}/checked"),
         f"{PACKED}/plate{{plate}}.noted",
         plate=lambda wildcards: given(source_path(wildcards.plate)),
         genes=lambda wildcards: given(GENES_FILE),
@@ -38,5 +47,6 @@ rule pack_plate:
     params:
         layer=ATLAS["layer"],
         select=lambda wildcards: plate_selection(wildcards.plate),
+        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
     script:
         "../scripts/pack_plate.py"

@@ -134,6 +134,19 @@ def plate_selection(plate):
     return selection
 
 
+def packed_from():
+    """What every packed plate has to be made of, train plates first; see cellshuffle.origin."""
+    plates = PLATES["train"] + PLATES["test"] if ATLAS["pack"] else []
+    return [
+        {
+            "layer": ATLAS["layer"],
+            "select": plate_selection(plate),
+            "stamp": stamp(source_path(plate)),
+        }
+        for plate in plates
+    ]
+
+
 def strategy_entry(wildcards):
     """A strategy's own keys, batch size and fetch factor left to the training settings."""
     return {

@@ -28,6 +28,7 @@ rule encode_labels:
         tasks=config["tasks"],
         plates=PLATES,
         max_cells=MAX_CELLS,
+        origins=lambda wildcards, input: packed_from(),
     script:
         "../scripts/encode_labels.py"
 

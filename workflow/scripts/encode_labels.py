@@ -5,11 +5,16 @@ from cellshuffle.console import run_rule, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import create_npy, whole, write_json, write_rows
 from cellshuffle.labels import class_names, encode, plate_labels
+from cellshuffle.origin import check_origin, origin
 
 
 def main(snakemake):
     tasks, max_cells = snakemake.params.tasks, snakemake.params.max_cells
     paths = {"train": list(snakemake.input.train), "test": list(snakemake.input.test)}
+    for path, made_of in zip(
+        paths["train"] + paths["test"], snakemake.params.origins, strict=False
+    ):
+        check_origin(path, origin(**made_of))
     found = plate_labels([*paths["train"], *paths["test"]], tasks)
     n_train = len(paths["train"])
     split = {

@@ -1,10 +1,11 @@
 """A plate as it was published in; the same plate as an uncompressed, contiguous h5ad out."""
 
 from cellshuffle.console import progress, run_rule, say
+from cellshuffle.origin import origin
 from cellshuffle.packing import pack
+from cellshuffle.plates import member, open_h5ad
 from cellshuffle.selection import select_cells
 from cellshuffle.tables import n_rows
-from cellshuffle.plates import member, open_h5ad
 
 
 def main(snakemake):
@@ -13,7 +14,8 @@ def main(snakemake):
     with open_h5ad(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
     bar = progress(n_cells, "cells", f"packing plate {snakemake.wildcards.plate}")
-    pack(source, target, snakemake.params.layer, select, snakemake.threads, bar.update)
+    note = origin(snakemake.params.layer, snakemake.params.select, snakemake.params.stamp)
+    pack(source, target, snakemake.params.layer, select, snakemake.threads, bar.update, note)
     bar.close()
     say(f"plate {snakemake.wildcards.plate}: {n_cells:,} cells packed into {target}")
 

@@ -50,7 +50,9 @@ def _innermost(error):
     branches = {}
     for part in error.context:
         branches.setdefault(part.schema_path[0], []).append(part)
-    kinds = [p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)]
+    kinds = [
+        p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)
+    ]
     best = min(kinds or branches.values(), key=len)
     return [inner for part in best for inner in _innermost(part)]
 
@@ -115,6 +117,9 @@ def sense_problems(config):
         yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
     if _unfilled(atlas["plate_file"]):
         yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+    for key, text in _paths(config):
+        if set(text) & set("{}\n"):
+            yield f"{key}: '{text}' holds braces or a line break, which paths must not"
     for key in ("plate_column", "split", "genes"):
         if atlas[key] and not atlas["pack"]:
             yield f"atlas: {key} selects while packing, so it needs pack: true"
@@ -132,6 +137,21 @@ def sense_problems(config):
         yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
     if task is not None and task not in config["tasks"]:
         yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
+
+
+def _paths(config):
+    """(key, text) of everything that becomes a path."""
+    atlas = config["atlas"]
+    yield "run", config["run"]
+    yield from ((f"atlas: {key}", atlas[key] or "") for key in ("dir", "genes", "packed_dir"))
+    yield "atlas: plate_file", atlas["plate_file"].replace("{plate}", "")
+    plates = atlas["train_plates"] + (atlas.get("test_plates") or [])
+    yield from (("atlas: plates", str(plate)) for plate in plates)
+    yield from (("tasks", task) for task in config["tasks"])
+    yield from (("strategies", name) for name in config["strategies"])
+    for task, entry in config["tasks"].items():
+        if entry.get("lookup"):
+            yield f"tasks: {task}: lookup: table", entry["lookup"]["table"]
 
 
 def _unfilled(plate_file):

@@ -10,6 +10,7 @@ import numpy as np
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import claim, temporary, whole
+from cellshuffle.origin import note_origin
 from cellshuffle.plates import Fetch, Plate, matrix_kind, matrix_name, member, open_h5ad, var_name
 from cellshuffle.tables import copy_table
 
@@ -24,14 +25,16 @@ class Selection:
     genes: np.ndarray | None = None
 
 
-def pack(source, target, layer=None, select=None, workers=1, report=lambda n_cells: None):
+def pack(
+    source, target, layer=None, select=None, workers=1, report=lambda n_cells: None, note=None
+):
     """Write matrix, obs and var of the h5ad `source` to `target`, whole or not at all.
 
     Counts become uint16 and gene indices uint16 where they fit; row pointers are int64. CSR, CSC
     and dense matrices come in, CSR goes out as X. Memory stays bounded by a few BLOCKs.
 
     layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
-    report: called with the number of cells done since its last call.
+    report: called with the number of cells done since its last call; note: see cellshuffle.origin.
     Raises InputError when the source cannot be used or the disk is too small.
     """
     select = select or Selection()
@@ -49,6 +52,8 @@ def pack(source, target, layer=None, select=None, workers=1, report=lambda n_cel
             _write(file, plate, partial, layer, select, indptr, (np.uint16, index_type), report)
         except _DoesNotFit:
             _write(file, plate, partial, layer, select, indptr, (plate.dtype, index_type), report)
+        if note:
+            note_origin(partial, note)
 
 
 class _DoesNotFit(Exception):
