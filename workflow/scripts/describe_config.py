@@ -17,6 +17,9 @@ of your own, `config/tahoe.yaml` the full Tahoe-100M run, `config/sweep.yaml` bl
 fetch factor. A configuration given with `--configfile` stands alone: it is not mixed with the
 demo's. `make config ATLAS=folder` drafts one from your files.
 
+Several configurations are laid over one another, later ones winning: `--configfile config/tahoe.yaml
+config/pilot.yaml` is a first try of the full run.
+
 Relative paths are looked up in the folder in which Snakemake runs. Everything is checked before the
 first job starts: an unknown key or a wrong value stops the run with one line that names it. Only
 `atlas` and `tasks` must be given.
