@@ -1,6 +1,7 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Fetch:
 
 def open_h5ad(path):
     """Open an h5ad file for reading; InputError says why it cannot be."""
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for ever
+        raise InputError(f"{path}: not a file, so not an h5ad file")
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
