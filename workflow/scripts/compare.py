@@ -1,7 +1,6 @@
 """metrics.csv and every training's predictions in; comparison.csv and comparison.md out."""
 
-import pandas as pd
-from cellshuffle.comparison import baseline_of, compare
+from cellshuffle.comparison import baseline_of, compare, read_table
 from cellshuffle.console import run_rule
 from cellshuffle.files import write_csv, write_text
 from cellshuffle.markdown import comparison_markdown
@@ -11,7 +10,7 @@ def main(snakemake):
     config = snakemake.params.config
     baseline = baseline_of(config)
     table = compare(
-        pd.read_csv(snakemake.input.metrics),
+        read_table(snakemake.input.metrics),
         snakemake.input.predictions,
         baseline,
         config["compare"]["bootstrap"],

@@ -1,6 +1,7 @@
 """metrics.csv, comparison.csv and, when asked for, published numbers in; the comparison figure out."""
 
 import pandas as pd
+from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.comparison import draw
 from cellshuffle.figures.style import save
@@ -9,8 +10,8 @@ from cellshuffle.figures.style import save
 def main(snakemake):
     published = snakemake.input.get("published")
     figure = draw(
-        pd.read_csv(snakemake.input.metrics),
-        pd.read_csv(snakemake.input.comparison),
+        read_table(snakemake.input.metrics),
+        read_table(snakemake.input.comparison),
         snakemake.params.config,
         pd.read_csv(published, comment="#") if published else None,
     )

@@ -1,6 +1,6 @@
 """Every training's history and comparison.csv in; throughput, time, waiting and memory out."""
 
-import pandas as pd
+from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.cost import draw
 from cellshuffle.figures.read import headline_task, histories
@@ -9,7 +9,7 @@ from cellshuffle.figures.style import save
 
 def main(snakemake):
     config = snakemake.params.config
-    comparison = pd.read_csv(snakemake.input.comparison)
+    comparison = read_table(snakemake.input.comparison)
     history = histories(snakemake.input.history)
     save(draw(history, comparison, config, headline_task(comparison, config)), snakemake.output)
 

@@ -1,6 +1,7 @@
 """Histories, entropies and comparison.csv of a sweep in; heat maps over block size and fetch factor out."""
 
 import pandas as pd
+from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.read import headline_task, histories, per_strategy, totals
 from cellshuffle.figures.style import save
@@ -10,7 +11,7 @@ from cellshuffle.sweep import is_swept
 
 def main(snakemake):
     config = snakemake.params.config
-    comparison = pd.read_csv(snakemake.input.comparison)
+    comparison = read_table(snakemake.input.comparison)
     task = headline_task(comparison, config)
     scores = comparison[(comparison["metric"] == "macro_f1") & (comparison["task"] == task)]
     scores = scores.set_index("strategy")["mean"]

@@ -1,6 +1,6 @@
 """Every training's history and comparison.csv in; score against throughput out."""
 
-import pandas as pd
+from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.read import histories
 from cellshuffle.figures.style import save
@@ -8,7 +8,7 @@ from cellshuffle.figures.tradeoff import draw
 
 
 def main(snakemake):
-    comparison = pd.read_csv(snakemake.input.comparison)
+    comparison = read_table(snakemake.input.comparison)
     save(
         draw(histories(snakemake.input.history), comparison, snakemake.params.config),
         snakemake.output,

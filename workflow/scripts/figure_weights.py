@@ -1,7 +1,6 @@
 """combinations.csv and the draws of every strategy in; weights and draws by combination out."""
 
-import pandas as pd
-from cellshuffle.comparison import baseline_of
+from cellshuffle.comparison import baseline_of, read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.read import per_strategy
 from cellshuffle.figures.style import save
@@ -11,7 +10,7 @@ from cellshuffle.figures.weights import draw
 def main(snakemake):
     config = snakemake.params.config
     draws = per_strategy(snakemake.input.draws, config)
-    combinations = pd.read_csv(snakemake.input.combinations)
+    combinations = read_table(snakemake.input.combinations)
     save(draw(combinations, draws, config, baseline_of(config)), snakemake.output)
 
 

@@ -1,6 +1,6 @@
 """Diversity tables, combinations and comparison.csv in; plates over an epoch and entropies out."""
 
-import pandas as pd
+from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.read import headline_task, per_strategy
 from cellshuffle.figures.style import save
@@ -9,11 +9,11 @@ from cellshuffle.figures.why import draw
 
 def main(snakemake):
     config = snakemake.params.config
-    comparison = pd.read_csv(snakemake.input.comparison)
+    comparison = read_table(snakemake.input.comparison)
     figure = draw(
         per_strategy(snakemake.input.strips, config),
         per_strategy(snakemake.input.entropies, config),
-        pd.read_csv(snakemake.input.combinations),
+        read_table(snakemake.input.combinations),
         comparison,
         config,
         headline_task(comparison, config),

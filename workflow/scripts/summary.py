@@ -3,10 +3,9 @@
 import platform
 from importlib.metadata import version
 
-import pandas as pd
 import yaml
 from cellshuffle import answers
-from cellshuffle.comparison import METRICS, baseline_of
+from cellshuffle.comparison import METRICS, baseline_of, read_table
 from cellshuffle.console import run_rule
 from cellshuffle.figures.read import (
     headline_task,
@@ -36,7 +35,7 @@ PACKAGES = ["cellshuffle", "snakemake", "scDataset", "torch", "numpy", "scipy", 
 
 def main(snakemake):
     config = snakemake.params.config
-    table = pd.read_csv(snakemake.input.comparison, keep_default_na=True)
+    table = read_table(snakemake.input.comparison)
     history = histories(snakemake.input.history)
     write_text(snakemake.output.answers, answer_page(snakemake.input, config, table, history))
     write_text(snakemake.output.table, table_page(table, config))
@@ -98,8 +97,7 @@ def table_page(table, config):
             ("", "") if x != x else (format(x, kind), float(x))
             for x, kind in zip(numbers, kinds, strict=True)
         ]
-        verdict = "" if row.verdict != row.verdict else row.verdict
-        rows.append([*names, *score, *cells, (verdict, verdict)])
+        rows.append([*names, *score, *cells, (row.verdict, row.verdict)])
     menus = [
         chooser("Strategy", 0, [(s, words(s)) for s in config["strategies"]]),
         chooser("Task", 1, [(t, words(t)) for t in config["tasks"]]),

@@ -29,6 +29,17 @@ def gather(paths):
     return pd.DataFrame(rows, columns=["strategy", "seed", "task", "metric", "value"])
 
 
+def read_table(path):
+    """A table of this run. Whatever may be called `NA`, `null` or `True` keeps its name."""
+    numbers = ("value", "mean", "sd", "difference", "low", "high")
+    return pd.read_csv(
+        path,
+        keep_default_na=False,
+        na_values={column: [""] for column in numbers},
+        dtype={"strategy": str, "task": str},
+    )
+
+
 def baseline_of(config):
     """The strategy the others are compared with: as configured, else random_sampling, else the first."""
     strategies = list(config["strategies"])
