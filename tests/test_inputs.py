@@ -131,6 +131,10 @@ CONFIGURATIONS = {
     "braces in a path": ({"atlas": {"dir": "my{atlas}"}}, ["'my{atlas}' holds braces"]),
     "line break in a name": ({"run": "bad\n"}, ["line break"]),
     "nothing balanced": ({"weights": {"balance": []}}, ["weights: balance: must not be empty"]),
+    "balanced label named like a column of the table": (
+        {"weights": {"balance": ["drug", "count"]}},
+        ["weights: balance: 'count' is a column of its own"],
+    ),
     "no seeds": ({"training": {"seeds": []}}, ["training: seeds: must not be empty"]),
     "negative seed": ({"training": {"seeds": [-1]}}, ["-1 must be at least 0"]),
     "learning rate 0": ({"training": {"learning_rate": 0}}, ["0 must be above 0"]),

@@ -71,7 +71,13 @@ def test_balance_over_a_column_that_is_no_task(small_run, tmp_path):
         config["atlas"], {"dir": str(small_run / "data/small"), "simulate": ...}
     )
     config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
-    snakemake(tmp_path, config, "results/other/weights/cells.npy")
+    held = "results/other/diversity/streaming"
+    snakemake(tmp_path, config, "results/other/weights/cells.npy", f"{held}/entropy.csv")
     table = pd.read_csv(tmp_path / "results/other/weights/combinations.csv")
     assert set(table["plate"]) == {"plate1", "plate4", "plate5", "plate13"}
     assert table.groupby("plate")["count"].sum().eq(300).all()
+    draws = pd.read_csv(tmp_path / held / "draws.csv")
+    assert (draws["drawn"] == draws["count"]).all() and len(draws) == len(table)
+    entropy = pd.read_csv(tmp_path / held / "entropy.csv")  # of the file, and of the column
+    assert list(entropy) == ["position", "plate", "plate.1", "drug"]
+    assert (entropy["plate"] == entropy["plate.1"]).all()

@@ -174,8 +174,13 @@ def weights_of(wildcards):
 
 def balanced_labels():
     """Tasks or obs columns whose combinations the weights balance."""
-    plain = [task for task in TASKS if not config["tasks"][task].get("lookup")]
-    return config["weights"]["balance"] or plain or TASKS
+    return configuration.balanced_labels(config)
+
+
+def plates_of_columns(wildcards):
+    """The train plates, for a rule that needs obs columns of them that are no tasks."""
+    columns = set(balanced_labels()) - set(TASKS)
+    return {"train": plate_paths("train")(wildcards)} if columns else {}
 
 
 def order_settings(wildcards):

@@ -5,6 +5,7 @@
 rule diversity:
     input:
         unpack(weights_of),
+        unpack(plates_of_columns),
         classes=f"{RUN}/labels/classes.json",
         labels=f"{RUN}/labels/train.npy",
         plates=f"{RUN}/labels/plates.csv",

@@ -5,6 +5,7 @@ import pandas as pd
 from cellshuffle.console import run_rule
 from cellshuffle.diversity import measure
 from cellshuffle.files import load_npy, read_json, write_csv
+from cellshuffle.labels import balanced_codes
 from cellshuffle.loading import cell_order
 from cellshuffle.strategies import make_sampler
 from cellshuffle.weights import count_combinations
@@ -16,10 +17,10 @@ def main(snakemake):
         settings[key] for key in ("batch_size", "fetch_factor", "seed", "balance")
     )
     classes = read_json(snakemake.input.classes)
-    columns = [list(classes).index(task) for task in balance]
-    n_classes = tuple(len(classes[task]) for task in balance)
-    # In memory: the order visits single cells all over the array.
-    labels = np.ascontiguousarray(load_npy(snakemake.input.labels)[:, columns])
+    every = load_npy(snakemake.input.labels)
+    names, codes = balanced_codes(balance, classes, every, list(snakemake.input.get("train", [])))
+    n_classes = tuple(map(len, names))
+    labels = np.ascontiguousarray(codes)  # in memory: the order visits single cells all over it
     sizes = pd.read_csv(snakemake.input.plates, dtype={"plate": str})
     sizes = sizes[sizes["split"] == "train"]
     weights = load_npy(snakemake.input.weights) if snakemake.input.get("weights") else None
@@ -29,10 +30,11 @@ def main(snakemake):
     ends = sizes["n_cells"].cumsum().to_numpy()
     position, entropy, share, drawn = measure(order, labels, n_classes, ends, n_batches)
     table = pd.DataFrame(entropy, columns=["plate", *balance])
-    table.insert(0, "position", position)
+    table.insert(0, "position", position, allow_duplicates=True)
     write_csv(snakemake.output.entropy, table.round(5))
     strip = pd.DataFrame(share, columns=sizes["plate"].tolist())
-    strip.insert(0, "position", (np.arange(len(share)) + 0.5) / len(share))
+    middle = (np.arange(len(share)) + 0.5) / len(share)
+    strip.insert(0, "position", middle, allow_duplicates=True)
     write_csv(snakemake.output.plates, strip.round(5))
     count = count_combinations(labels, n_classes)
     there = count > 0

@@ -3,7 +3,7 @@
 import numpy as np
 from cellshuffle.console import run_rule, say
 from cellshuffle.files import create_npy, load_npy, read_json, whole, write_rows
-from cellshuffle.labels import class_names, encode, plate_labels
+from cellshuffle.labels import balanced_codes
 from cellshuffle.weights import BLOCK, combine, count_combinations, weight_of_count
 
 
@@ -11,7 +11,7 @@ def main(snakemake):
     classes = read_json(snakemake.input.classes)
     labels = load_npy(snakemake.input.labels)
     balance, baseline = snakemake.params.balance, snakemake.params.baseline
-    names, codes = balanced_labels(balance, classes, labels, list(snakemake.input.train))
+    names, codes = balanced_codes(balance, classes, labels, list(snakemake.input.train))
     n_classes = tuple(map(len, names))
     count = count_combinations(codes, n_classes)
     weight = weight_of_count(count, baseline)
@@ -32,23 +32,6 @@ def main(snakemake):
         f"{len(present):,} combinations of {' x '.join(balance)}, of {count[present].min():,} to "
         f"{count[present].max():,} cells; weights {weight[present].min():.3g} to {weight[present].max():.3g}"
     )
-
-
-def balanced_labels(balance, classes, labels, paths):
-    """([class names], (n_train, k) codes) of the tasks or obs columns named in `balance`."""
-    if all(name in classes for name in balance):
-        columns = [list(classes).index(name) for name in balance]
-        return [classes[name] for name in balance], labels[:, columns]
-    names, codes = [], np.empty((len(labels), len(balance)), np.int32)
-    for position, name in enumerate(balance):
-        if name in classes:
-            names.append(classes[name])
-            codes[:, position] = labels[:, list(classes).index(name)]
-        else:
-            found = plate_labels(paths, {name: {"column": name}})[name]
-            names.append(class_names(found))
-            codes[:, position] = np.concatenate(list(encode(found, names[-1])))[: len(labels)]
-    return names, codes
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -99,6 +99,13 @@ def _lines(error):
             yield f"{where}: {error.message}"
 
 
+def balanced_labels(config):
+    """Tasks or obs columns whose combinations the weights balance; the config holds its defaults."""
+    tasks = config["tasks"]
+    plain = [task for task in tasks if not tasks[task].get("lookup")]
+    return config["weights"]["balance"] or plain or list(tasks)
+
+
 def sense_problems(config):
     """Lines about what a schema cannot say; `config` has passed it and holds its defaults."""
     atlas = config["atlas"]
@@ -132,6 +139,11 @@ def sense_problems(config):
             yield f"strategies: {name}: sampling_size only goes with replace: false"
         if entry.get("replace") is False and not entry.get("total_size"):
             yield f"strategies: {name}: replace: false needs total_size, the draws an epoch"
+    for label in sorted({"count", "weight"} & set(balanced_labels(config))):
+        yield (
+            f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
+            "of another name that has it as its column"
+        )
     baseline, task = config["compare"]["baseline"], config["figures"]["task"]
     if baseline is not None and baseline not in config["strategies"]:
         yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"

@@ -117,3 +117,24 @@ def encode(found, names):
     for codes, values in found:
         table = np.array([place.get(value, 0) for value in values.tolist()], np.int64)
         yield table[codes] if len(codes) else np.zeros(0, np.int64)
+
+
+def balanced_codes(balance, classes, labels, paths):
+    """([class names], (n_train, k) codes) of the tasks or obs columns named in `balance`.
+
+    classes: {task: class names}; labels: (n_train, n_tasks) codes; paths: of the train plates, read
+    only for obs columns that are no task.
+    """
+    if all(name in classes for name in balance):
+        columns = [list(classes).index(name) for name in balance]
+        return [classes[name] for name in balance], labels[:, columns]
+    names, codes = [], np.empty((len(labels), len(balance)), np.int32)
+    for position, name in enumerate(balance):
+        if name in classes:
+            names.append(classes[name])
+            codes[:, position] = labels[:, list(classes).index(name)]
+        else:
+            found = plate_labels(paths, {name: {"column": name}})[name]
+            names.append(class_names(found))
+            codes[:, position] = np.concatenate(list(encode(found, names[-1])))[: len(labels)]
+    return names, codes

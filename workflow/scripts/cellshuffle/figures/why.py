@@ -24,9 +24,11 @@ def draw(strips, entropies, combinations, scores, config, task):
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     _strips(grid[0], strips, strategies)
     _plate_entropy(grid[1], entropies, strips, config)
-    for axes, label in zip(grid[2:-1], labels, strict=True):
+    for column, (axes, label) in enumerate(zip(grid[2:-1], labels, strict=True), start=2):
         counts = combinations.groupby(label)["count"].sum()
-        _entropy(axes, {s: entropies[s][label] for s in strategies}, words(label), counts)
+        # By its place, after position and plate: a label may be called `plate`, too.
+        values = {s: entropies[s].iloc[:, column] for s in strategies}
+        _entropy(axes, values, words(label), counts)
     _scores(grid[-1], scores, config, task)
     for axes in grid[1:]:
         axes.tick_params(axis="y", labelleft=False)
