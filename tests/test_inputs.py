@@ -88,6 +88,7 @@ CONFIGURATIONS = {
     "no plates": ({"atlas": {"train_plates": []}}, ["atlas: train_plates: must not be empty"]),
     "no test plates": ({"atlas": {"test_plates": ...}}, ["'test_plates' is missing"]),
     "plate twice": ({"atlas": {"train_plates": [1, 1]}}, ["the same entry twice"]),
+    "plate twice, as text": ({"atlas": {"train_plates": [1, "1"]}}, ["has the same plate twice"]),
     "plate in both splits": ({"atlas": {"test_plates": [2]}}, ["plate 2", "belongs to one"]),
     "plate is a path": ({"atlas": {"train_plates": ["../1"]}}, ["'../1' is not allowed"]),
     "no placeholder": ({"atlas": {"plate_file": "p.h5ad"}}, ["must contain {plate}"]),

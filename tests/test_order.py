@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import scdataset
+from cellshuffle.errors import InputError
 from cellshuffle.loading import Loading, ahead, cell_order, epoch_batches
 from cellshuffle.plates import Rows
 from cellshuffle.strategies import make_sampler
@@ -87,6 +88,12 @@ def test_skipped_fetches_are_not_read():
     sampler = make_sampler(ENTRIES["random_sampling"])
     list(epoch_batches(plates, np.zeros((1000, 1), int), sampler, Loading(10, 5, 0), 0, 57))
     assert len(plates.fetched) == 1000 / 50 - 57 // 5
+
+
+def test_a_strategy_without_cells_is_told():
+    sampler = make_sampler({"sampler": "BlockShuffling", "block_size": 500, "drop_last": True})
+    with pytest.raises(InputError, match="none of the 80 cells"):
+        list(cell_order(sampler, 80, 8, 4, seed=0, epoch=0))
 
 
 def test_every_epoch_has_another_order():

@@ -19,6 +19,12 @@ from cellshuffle.training import Settings, new_state, train_epoch
 PACKED_CELLS = 512  # that the packing rate is measured on
 MOST_CELLS = 8192  # of the block
 SECONDS = 0.5  # of every measurement, at least one pass
+OF_ATLAS = (
+    "total_size",
+    "sampling_size",
+    "replace",
+    "drop_last",
+)  # keys that the block is too small for
 
 
 def calibrate(survey, strategies, training, folder):
@@ -106,9 +112,7 @@ class _Silent:
 def _loading_rate(plates, labels, entry, training):
     """Cells a second of reading alone, in a strategy's order, from memory."""
     size = [entry.get(name, training[name]) for name in ("batch_size", "fetch_factor")]
-    options = {
-        k: v for k, v in entry.items() if k not in ("total_size", "sampling_size", "replace")
-    }
+    options = {k: v for k, v in entry.items() if k not in OF_ATLAS}
     sampler = make_sampler(options, np.ones(len(plates)) if is_weighted(entry) else None)
     cells, epoch, began = 0, 0, time.perf_counter()
     while (seconds := time.perf_counter() - began) < SECONDS:

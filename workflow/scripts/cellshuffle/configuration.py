@@ -111,6 +111,9 @@ def sense_problems(config):
     atlas = config["atlas"]
     train, test = atlas["train_plates"], atlas.get("test_plates") or []
     both = sorted(set(map(str, train)) & set(map(str, test)))
+    for key, plates in (("train_plates", train), ("test_plates", test)):
+        if len(set(map(str, plates))) < len(plates):
+            yield f"atlas: {key}: has the same plate twice: {plates}"
     if both:
         yield f"atlas: plate {', '.join(both)} is in train_plates and in test_plates; a plate belongs to one"
     if atlas["split"] and test:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scdataset import scDataset
 
+from cellshuffle.errors import InputError
 from cellshuffle.plates import Rows
 
 
@@ -70,6 +71,11 @@ def cell_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
 
 
 def _dataset(collection, sampler, loading, epoch, **callbacks):
+    if sampler.get_len(collection) == 0:
+        raise InputError(
+            f"the strategy takes none of the {len(collection)} cells: with drop_last, block_size must "
+            "not be larger than their number"
+        )
     dataset = scDataset(
         collection,
         sampler,
