@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 LIBRARY = REPOSITORY / "workflow" / "scripts"
 DATA = REPOSITORY / "data" / "bench"
 sys.path.insert(0, str(LIBRARY))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides, as the library sets it
 
 WIDE, NARROW = 62_710, 2_000  # genes
 TRAIN_PLATES, TEST_PLATES = [1, 4, 7, 10, 13], [14]  # together they have every drug
@@ -86,9 +87,11 @@ def snakemake(folder, config, *targets, cores=None):
         sys.exit(f"{done.stdout}\nsnakemake failed in {folder}")
 
 
-def make_atlas(genes):
-    """The Atlas with `genes` genes, simulated, packed, encoded and weighed where it is not there yet."""
-    folder, config = DATA / f"{genes}_genes", bench_config(genes)
+def make_atlas(genes, cells_per_plate=CELLS_PER_PLATE):
+    """The Atlas of so many genes, simulated, packed, encoded and weighed where it is not there yet."""
+    folder, config = DATA / f"{genes}_genes", bench_config(genes, cells_per_plate)
+    if cells_per_plate != CELLS_PER_PLATE:
+        folder = folder.with_name(f"{folder.name}_{cells_per_plate}_cells")
     results = ["results/bench/labels/train.npy", "results/bench/weights/cells.npy"]
     if not all((folder / name).exists() for name in results):
         print(f"making data/bench/{folder.name} ...", flush=True)

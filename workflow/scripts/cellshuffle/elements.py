@@ -141,29 +141,37 @@ class Chunked:
         begins = np.zeros(len(starts) + 1, np.int64)
         np.cumsum(stops - starts, out=begins[1:])
         out = np.empty(begins[-1], self.dtype)
-        chunks = touched_chunks(starts, stops, self.chunk)
-        lows = np.searchsorted(stops, chunks * self.chunk, side="right")
-        highs = np.searchsorted(starts, (chunks + 1) * self.chunk, side="left")
+        jobs = list(self._jobs(starts, stops, begins))
 
-        def copy(chunk, low, high, raw):
-            edge = chunk * self.chunk
-            left = np.clip(starts[low:high] - edge, 0, self.chunk)
-            right = np.clip(stops[low:high] - edge, 0, self.chunk)
-            values = self._values(chunk, raw, int(right[-1]))
-            place = begins[low] + max(0, edge - starts[low])
-            pieces = list(map(values.__getitem__, map(slice, left.tolist(), right.tolist())))
-            np.concatenate(pieces, out=out[place : place + int((right - left).sum())])
+        def copy(chunk, pieces, raw):
+            values = self._values(chunk, raw, pieces[-1][1])
+            for left, right, place in pieces:
+                out[place : place + right - left] = values[left:right]
 
-        jobs = zip(chunks.tolist(), lows.tolist(), highs.tolist(), strict=True)
         if self.pool is None:
-            for chunk, low, high in jobs:
-                copy(chunk, low, high, self._raw(chunk))
+            for chunk, pieces in jobs:
+                copy(chunk, pieces, self._raw(chunk))
         else:  # HDF5 reads one chunk at a time; only decoding runs in parallel
             for part in _batched(jobs, 64):
                 done = [self.pool.submit(copy, *job, self._raw(job[0])) for job in part]
                 for future in done:
                     future.result()
         return out, begins[:-1]
+
+    def _jobs(self, starts, stops, begins):
+        """Yield every chunk touched and its pieces: (first element, end, place in the output)."""
+        chunks = touched_chunks(starts, stops, self.chunk)
+        low = np.searchsorted(stops, chunks * self.chunk, side="right")
+        count = np.searchsorted(starts, (chunks + 1) * self.chunk, side="left") - low
+        ends = np.cumsum(count)
+        interval = np.arange(count.sum()) + np.repeat(low - (ends - count), count)
+        edge = np.repeat(chunks * self.chunk, count)
+        left = np.maximum(starts[interval] - edge, 0)
+        right = np.minimum(stops[interval] - edge, self.chunk)
+        place = begins[interval] + np.maximum(edge - starts[interval], 0)
+        pieces = list(zip(left.tolist(), right.tolist(), place.tolist(), strict=True))
+        for chunk, end, n in zip(chunks.tolist(), ends.tolist(), count.tolist(), strict=True):
+            yield chunk, pieces[end - n : end]
 
     def _raw(self, chunk):
         if self.decode is None:
@@ -174,7 +182,14 @@ class Chunked:
         """The first `wanted` elements of a chunk, or more."""
         if self.decode is None:
             return self.dataset[chunk * self.chunk : chunk * self.chunk + wanted]
-        return self.decode(*raw, wanted)
+        try:
+            values = self.decode(*raw, wanted)
+            if len(values) < wanted:
+                raise ValueError("it ends early")
+        except (zlib.error, ValueError) as error:
+            where = f"{self.dataset.file.filename}: {self.dataset.name}"
+            raise InputError(f"{where} is damaged, chunk {chunk}: {error}") from None
+        return values
 
 
 def touched_chunks(starts, stops, chunk):
