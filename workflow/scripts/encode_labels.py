@@ -10,54 +10,59 @@ from cellshuffle.origin import check_origin, origin
 
 def main(snakemake):
     tasks, max_cells = snakemake.params.tasks, snakemake.params.max_cells
-    paths = {"train": list(snakemake.input.train), "test": list(snakemake.input.test)}
-    for path, made_of in zip(
-        paths["train"] + paths["test"], snakemake.params.origins, strict=False
-    ):
+    paths = {split: list(snakemake.input[split]) for split in ("train", "test")}
+    every = paths["train"] + paths["test"]
+    for path, made_of in zip(every, snakemake.params.origins, strict=False):  # none if not packed
         check_origin(path, origin(**made_of))
-    found = plate_labels([*paths["train"], *paths["test"]], tasks)
+    found = plate_labels(every, tasks)
     n_train = len(paths["train"])
-    split = {
-        "train": {task: pairs[:n_train] for task, pairs in found.items()},
-        "test": {task: pairs[n_train:] for task, pairs in found.items()},
+    kept = {
+        "train": first_cells(
+            {t: pairs[:n_train] for t, pairs in found.items()}, max_cells["train"]
+        ),
+        "test": first_cells({t: pairs[n_train:] for t, pairs in found.items()}, max_cells["test"]),
     }
-    plates = []
-    kept = {"train": {}, "test": {}}
-    for name in split:
-        left = max_cells[name] or np.inf
-        first = next(iter(split[name].values()))
-        for position, (codes, _) in enumerate(first):
-            n_cells = int(min(len(codes), left))
-            left -= n_cells
-            plates.append(
-                {
-                    "split": name,
-                    "plate": snakemake.params.plates[name][position],
-                    "n_cells": n_cells,
-                }
-            )
-            for task, pairs in split[name].items():
-                codes, values = pairs[position]
-                kept[name].setdefault(task, []).append((codes[:n_cells], values))
-        if sum(row["n_cells"] for row in plates if row["split"] == name) == 0:
-            raise InputError(f"atlas: {name}_plates: the split has no cells")
     classes = {task: class_names(kept["train"][task] + kept["test"][task]) for task in tasks}
-    dtype = np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
-    for name in kept:
-        rows = [row["n_cells"] for row in plates if row["split"] == name]
-        edges = np.cumsum([0, *rows])
-        with whole(snakemake.output[name]) as partial:
-            codes = create_npy(partial, dtype, (int(edges[-1]), len(tasks)))
-            for column, task in enumerate(tasks):
-                for plate, part in enumerate(encode(kept[name][task], classes[task])):
-                    codes[edges[plate] : edges[plate + 1], column] = part
-            codes.flush()
+    plates = []
+    for split, pairs in kept.items():
+        n_cells = [len(codes) for codes, _ in next(iter(pairs.values()))]
+        if sum(n_cells) == 0:
+            raise InputError(f"atlas: {split}_plates: the split has no cells")
+        write_codes(snakemake.output[split], pairs, classes)
+        plates += [
+            {"split": split, "plate": plate, "n_cells": n}
+            for plate, n in zip(snakemake.params.plates[split], n_cells, strict=True)
+        ]
     write_rows(snakemake.output.plates, plates)
     write_json(snakemake.output.classes, classes)
     counts = ", ".join(f"{len(names)} {task}" for task, names in classes.items())
     say(
         f"{sum(row['n_cells'] for row in plates):,} cells on {len(plates)} plates; classes: {counts}"
     )
+
+
+def first_cells(found, max_cells):
+    """{task: [(codes, labels) a plate]} of a split -> the same of its first `max_cells` cells."""
+    left, rows = max_cells or np.inf, []
+    for codes, _ in next(iter(found.values())):
+        rows.append(int(min(len(codes), left)))
+        left -= rows[-1]
+    return {
+        task: [(codes[:n], labels) for (codes, labels), n in zip(pairs, rows, strict=True)]
+        for task, pairs in found.items()
+    }
+
+
+def write_codes(path, pairs, classes):
+    """Write the (n_cells, n_tasks) codes of a split; pairs: {task: [(codes, labels) a plate]}."""
+    edges = np.cumsum([0, *(len(codes) for codes, _ in next(iter(pairs.values())))])
+    dtype = np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
+    with whole(path) as partial:
+        written = create_npy(partial, dtype, (int(edges[-1]), len(classes)))
+        for column, (task, names) in enumerate(classes.items()):
+            for plate, part in enumerate(encode(pairs[task], names)):
+                written[edges[plate] : edges[plate + 1], column] = part
+        written.flush()
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -41,7 +41,14 @@ def draw(counts, names, task, config):
     for axes in grid.flat[len(strategies) :]:
         axes.set_visible(False)
     _name_axes(
-        figure, grid, len(strategies), [names[c] for c in columns], len(rows), named, task, config
+        figure,
+        grid,
+        len(strategies),
+        [_shown(names[c]) for c in columns],
+        len(rows),
+        named,
+        task,
+        config,
     )
     bar = figure.colorbar(image, ax=grid, shrink=min(1.0, 1.6 / height + 0.25), aspect=25, pad=0.01)
     bar.set_label("share of the class's cells")
@@ -73,6 +80,15 @@ def _name_axes(figure, grid, n, names, n_rows, named, task, config):
             axes.set_yticks([])
             axes.set_xticks([])
         axes.tick_params(length=0, labelbottom=bottom and named)
-    rest = f" | {len(names) - n_rows} classes not on {on}" if n_rows < len(names) else ""
-    figure.supxlabel(f"predicted {within(task)}: {n_rows} classes on {on}{rest}", fontsize=8)
+    rest = f" | {_classes(len(names) - n_rows)} not on {on}" if n_rows < len(names) else ""
+    figure.supxlabel(f"predicted {within(task)}: {_classes(n_rows)} on {on}{rest}", fontsize=8)
     figure.supylabel(f"true {within(task)}", fontsize=8)
+
+
+def _classes(n):
+    return "1 class" if n == 1 else f"{n} classes"
+
+
+def _shown(name):
+    """A class's name in one line, its dollar signs no mark-up of Matplotlib's."""
+    return " ".join(name.split()).replace("$", r"\$")
