@@ -147,6 +147,7 @@ def labels_of(folder):
             tasks=tasks,
             plates={"train": [*range(1, N_PLATES + 1)], "test": [N_PLATES]},
             max_cells={"train": None, "test": None},
+            origins=[],
         ),
     )
 
