@@ -139,11 +139,11 @@ def labels_of(folder):
         tasks[task] = {"column": "drug", "lookup": table | {"value": value}}
     outputs = {name: folder / f"{name}.npy" for name in ("train", "test")}
     return SimpleNamespace(
-        input=SimpleNamespace(train=paths, test=paths[-1:]),
-        output=Outputs(
+        input=Named(train=paths, test=paths[-1:]),
+        output=Named(
             outputs | {"classes": folder / "classes.json", "plates": folder / "plates.csv"}
         ),
-        params=SimpleNamespace(
+        params=Named(
             tasks=tasks,
             plates={"train": [*range(1, N_PLATES + 1)], "test": [N_PLATES]},
             max_cells={"train": None, "test": None},
@@ -155,18 +155,14 @@ def labels_of(folder):
 def weights_of(folder):
     """What rule weigh_cells is given."""
     return SimpleNamespace(
-        input=SimpleNamespace(
-            classes=folder / "classes.json", labels=folder / "train.npy", train=[]
-        ),
-        output=SimpleNamespace(
-            combinations=folder / "combinations.csv", cells=folder / "weights.npy"
-        ),
-        params=SimpleNamespace(balance=["cell_line", "drug"], baseline=1000),
+        input=Named(classes=folder / "classes.json", labels=folder / "train.npy", train=[]),
+        output=Named(combinations=folder / "combinations.csv", cells=folder / "weights.npy"),
+        params=Named(balance=["cell_line", "drug"], baseline=1000),
     )
 
 
-class Outputs(dict):
-    """Named outputs of a rule, as attributes and as items."""
+class Named(dict):
+    """Named inputs, outputs or parameters of a rule, as attributes and as items."""
 
     __getattr__ = dict.__getitem__
 
