@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pandas as pd
-from cellshuffle.weights import combination_weights
+import pytest
+from cellshuffle.errors import InputError
+from cellshuffle.weights import combination_weights, count_combinations
 from conftest import SMALL, merged, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,8 @@ def test_balance_over_a_column_that_is_no_task(small_run, tmp_path):
     entropy = pd.read_csv(tmp_path / held / "entropy.csv")  # of the file, and of the column
     assert list(entropy) == ["position", "plate", "plate.1", "drug"]
     assert (entropy["plate"] == entropy["plate.1"]).all()
+
+
+def test_too_many_combinations_are_told():
+    with pytest.raises(InputError, match="name fewer labels"):
+        count_combinations(np.zeros((3, 10), np.uint16), (50,) * 10)

@@ -11,9 +11,7 @@ import numpy as np
 from cellshuffle import plate_design as design
 from cellshuffle.h5ad_writer import write_h5ad
 
-GENE_SPREAD = (
-    2.9  # sd of log mean expression: few genes hold most transcripts, many are hardly seen
-)
+GENE_SPREAD = 2.9  # sd of log mean expression: few genes hold most transcripts
 LINE_SPREAD, EFFECT_SPREAD, PLATE_SPREAD = 0.6, 0.9, 0.05  # sd of a profile's log departures
 MECHANISM_SHARE, DRUG_SHARE = 0.1, 0.25  # of the bursts of a cell, at a saturating dose
 BURST = 0.3  # of the logarithmic distribution: a gene's variance over its mean is 1 / (1 - BURST)

@@ -1,5 +1,6 @@
 """What an atlas holds, counted from its files without reading the matrix, or from published sizes."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from cellshuffle.labels import read_lookup
 from cellshuffle.plates import matrix_kind, matrix_name, member, open_h5ad
 from cellshuffle.selection import select_cells
 from cellshuffle.tables import column_codes
+from cellshuffle.weights import possible_combinations
 
 # Tahoe-100M as published: 14 plates of 4.7 to 10.5 million cells, 314 GB of h5ad. Plate 14 alone is
 # tested on; the others are taken to be equally large.
@@ -90,7 +92,7 @@ def _expected(request, balance, facts, words):
             )
         found.n_classes[task] = facts["classes"][name]
     sizes = [found.n_classes.get(name) or facts["classes"].get(name, 1) for name in balance]
-    found.possible_combinations = int(np.prod(sizes))
+    found.possible_combinations = math.prod(sizes)
     return found
 
 
@@ -158,11 +160,10 @@ def _distinct(pairs):
 
 def _combinations(columns):
     """Cells of every combination of labels that occurs; columns: per label its (codes, values) a plate."""
-    total = np.zeros(0, np.int64)
     names = [sorted(_distinct(pairs)) for pairs in columns]
     shape = tuple(max(len(part), 1) for part in names)
     places = [{name: place for place, name in enumerate(part)} for part in names]
-    total = np.zeros(int(np.prod(shape)), np.int64)
+    total = np.zeros(possible_combinations(shape), np.int64)
     for plate in zip(*columns, strict=True):
         numbers = [
             np.array([place.get(value, 0) for value in values] or [0])[codes]

@@ -1,8 +1,13 @@
 """Sampling weights that balance label combinations, damped for rare ones."""
 
+import math
+
 import numpy as np
 
+from cellshuffle.errors import InputError
+
 BLOCK = 2**22  # cells held in memory at a time
+MOST_COMBINATIONS = 2**27  # possible ones; counted in 8 bytes each
 
 
 def combination_weights(codes, n_classes, baseline=1000):
@@ -20,9 +25,20 @@ def combine(codes, n_classes):
     return np.ravel_multi_index(codes.T.astype(np.int64), n_classes)
 
 
+def possible_combinations(n_classes):
+    """Their number; InputError when there are too many to count."""
+    possible = math.prod(n_classes)
+    if possible > MOST_COMBINATIONS:
+        raise InputError(
+            f"weights: balance: {' x '.join(map(str, n_classes))} classes make {possible:.2g} combinations, "
+            f"more than {MOST_COMBINATIONS:,}; name fewer labels under weights: balance"
+        )
+    return possible
+
+
 def count_combinations(codes, n_classes):
     """(prod(n_classes),) cells of every possible combination; reads a block of cells at a time."""
-    count = np.zeros(int(np.prod(n_classes)), np.int64)
+    count = np.zeros(possible_combinations(n_classes), np.int64)
     for low in range(0, len(codes), BLOCK):
         count += np.bincount(combine(codes[low : low + BLOCK], n_classes), minlength=len(count))
     return count
