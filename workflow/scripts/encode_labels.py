@@ -4,7 +4,7 @@ import numpy as np
 from cellshuffle.console import run_rule, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import create_npy, whole, write_json, write_rows
-from cellshuffle.labels import class_names, encode, plate_labels
+from cellshuffle.labels import class_names, code_type, encode, plate_labels
 from cellshuffle.origin import check_origin, origin
 
 
@@ -56,9 +56,8 @@ def first_cells(found, max_cells):
 def write_codes(path, pairs, classes):
     """Write the (n_cells, n_tasks) codes of a split; pairs: {task: [(codes, labels) a plate]}."""
     edges = np.cumsum([0, *(len(codes) for codes, _ in next(iter(pairs.values())))])
-    dtype = np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
     with whole(path) as partial:
-        written = create_npy(partial, dtype, (int(edges[-1]), len(classes)))
+        written = create_npy(partial, code_type(classes), (int(edges[-1]), len(classes)))
         for column, (task, names) in enumerate(classes.items()):
             for plate, part in enumerate(encode(pairs[task], names)):
                 written[edges[plate] : edges[plate + 1], column] = part

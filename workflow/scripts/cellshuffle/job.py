@@ -15,6 +15,7 @@ from cellshuffle.console import progress
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
 from cellshuffle.interruption import Stopped, term_signal
+from cellshuffle.labels import code_type
 from cellshuffle.plates import Plates
 from cellshuffle.strategies import is_sequential, is_weighted, make_sampler
 from cellshuffle.training import Settings, device_of, train
@@ -112,7 +113,7 @@ def _write(job, result, plates, classes, test_labels):
     with whole(outputs["model"]) as partial, open(partial, "wb") as file:
         parameters = {"weight": state.weight.cpu(), "bias": state.bias.cpu()}
         torch.save(parameters | {"classes": classes, "genes": plates["train"].genes.tolist()}, file)
-    narrow = np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
+    narrow = code_type(classes)
     save_npz(
         outputs["predictions"],
         tasks=np.array(tasks),

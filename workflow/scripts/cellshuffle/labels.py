@@ -111,6 +111,11 @@ def class_names(found):
     return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in found)))
 
 
+def code_type(classes):
+    """The dtype in which codes of {task: class names} are stored."""
+    return np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
+
+
 def encode(found, names):
     """Codes into `names`, one int array a plate."""
     place = {name: code for code, name in enumerate(names)}

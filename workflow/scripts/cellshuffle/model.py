@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag, log_softmax
 
-TRANSFORMS = ("none", "log1p", "cp10k_log1p")
-
 
 @dataclass
 class Head:
