@@ -40,16 +40,8 @@ def draw(counts, names, task, config):
         axes.spines[:].set(visible=True, linewidth=0.4)
     for axes in grid.flat[len(strategies) :]:
         axes.set_visible(False)
-    _name_axes(
-        figure,
-        grid,
-        len(strategies),
-        [_shown(names[c]) for c in columns],
-        len(rows),
-        named,
-        task,
-        config,
-    )
+    shown = [_shown(names[c]) for c in columns]
+    _name_axes(figure, grid, len(strategies), shown, len(rows), named, task, config)
     bar = figure.colorbar(image, ax=grid, shrink=min(1.0, 1.6 / height + 0.25), aspect=25, pad=0.01)
     bar.set_label("share of the class's cells")
     bar.set_ticks([0, 0.05, 0.25, 0.5, 1])
