@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import torch
@@ -22,6 +23,25 @@ def test_two_processes_equal_plain_torch(small_run, tmp_path):
     config = merged(SMALL, {"atlas": {"dir": str(small_run / "data/small"), "simulate": ...}})
     config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
     config = merged(config, {"training": {"world_size": 2}})
+    snakemake(tmp_path, config, *training_files(["block_shuffling"], [0]))
+    check(small_run, tmp_path / "results/small", world_size=2)
+
+
+def test_two_nodes_equal_plain_torch(small_run, tmp_path, monkeypatch):
+    """Two torchruns that meet over the network, as srun starts them, one a node; here both on this one."""
+    srun = tmp_path / "bin/srun"
+    srun.parent.mkdir()
+    srun.write_text(
+        "#!/bin/bash\n"
+        "nodes=0; while [[ $1 == --* ]]; do [[ $1 == --ntasks=* ]] && nodes=${1#*=}; shift; done\n"
+        'for ((k = 0; k < nodes; k++)); do "$@" & done\n'
+        "while ((nodes-- > 0)); do wait -n || exit 1; done\n"
+    )
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}:{os.environ['PATH']}")
+    config = merged(SMALL, {"atlas": {"dir": str(small_run / "data/small"), "simulate": ...}})
+    config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
+    config = merged(config, {"training": {"world_size": 2, "nodes": 2}})
     snakemake(tmp_path, config, *training_files(["block_shuffling"], [0]))
     check(small_run, tmp_path / "results/small", world_size=2)
 

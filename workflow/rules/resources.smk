@@ -132,3 +132,17 @@ def train_disk_mb(wildcards, attempt):
 def train_gpu(wildcards):
     """GPUs of a training job: one a process where the configuration trains on GPUs."""
     return int(ON_GPU) * config["training"]["world_size"]
+
+
+def train_threads():
+    """Threads of a training job on each of its nodes."""
+    training = config["training"]
+    return training["threads"] * training["world_size"] // training["nodes"]
+
+
+def train_nodes():
+    """Nodes of a training job, where it has more than one; SLURM counts tasks where no GPU is asked for."""
+    nodes = config["training"]["nodes"]
+    if nodes == 1:
+        return {}
+    return {"nodes": nodes} if ON_GPU else {"nodes": nodes, "tasks": nodes}

@@ -21,8 +21,9 @@ rule train:
         f"{RUN}/benchmarks/train/{{strategy}}/seed{{seed}}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: config["training"]["threads"] * config["training"]["world_size"]
+    threads: train_threads()
     resources:
+        **train_nodes(),
         mem_mb=train_mem_mb,
         runtime=train_runtime,
         disk_mb=train_disk_mb,
@@ -35,6 +36,7 @@ rule train:
         layer=None if ATLAS["pack"] else ATLAS["layer"],
         workers=config["training"]["workers"],
         world_size=config["training"]["world_size"],
+        nodes=config["training"]["nodes"],
         scratch=ATLAS["scratch"],
     script:
         "../scripts/train.py"

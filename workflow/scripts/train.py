@@ -1,7 +1,7 @@
 """Plates, labels and (for weighted strategies) weights in; metrics, history, predictions and model out."""
 
 from cellshuffle.console import run_rule
-from cellshuffle.job import launch
+from cellshuffle.launching import launch
 from cellshuffle.staging import stage
 
 
@@ -27,7 +27,7 @@ def main(snakemake):
             "weights": snakemake.input.get("weights"),
             "outputs": outputs | {"checkpoint": f"{folder}/checkpoint.pt"},
         }
-        launch(job, params.world_size, folder)
+        launch(job, params.world_size, params.nodes, folder)
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -147,6 +147,12 @@ def sense_problems(config):
             f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
             "of another name that has it as its column"
         )
+    training = config["training"]
+    if training["world_size"] % training["nodes"]:
+        yield (
+            f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
+            f"{training['nodes']} nodes"
+        )
     baseline, task = config["compare"]["baseline"], config["figures"]["task"]
     if baseline is not None and baseline not in config["strategies"]:
         yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"

@@ -1,8 +1,6 @@
 """One training as a plain description: `python -m cellshuffle.job job.json` runs it, torchrun too."""
 
 import itertools
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,13 +12,12 @@ from cellshuffle.checkpoint import fingerprint
 from cellshuffle.console import progress
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
-from cellshuffle.interruption import Stopped, term_signal
+from cellshuffle.interruption import Stopped
 from cellshuffle.labels import code_type
+from cellshuffle.launching import SAID
 from cellshuffle.plates import Plates
 from cellshuffle.strategies import is_sequential, is_weighted, make_sampler
 from cellshuffle.training import Settings, device_of, train
-
-SAID = "cellshuffle: "  # before a line that a process of several has for a person
 
 
 def run_job(job):
@@ -58,33 +55,6 @@ def run_job(job):
     )
     if result is not None:
         _write(job, result, plates, classes, labels["test"])
-
-
-def launch(job, world_size, folder):
-    """Run the job in this process, or with torchrun in `world_size` processes of this machine."""
-    if world_size == 1:
-        return run_job(job)
-    description = Path(folder) / "job.json"
-    write_json(description, job)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={world_size}", "-m", "cellshuffle.job", str(description)]
-    library = str(Path(__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([library, *sys.path])}
-    said = []  # lines for people; what torchrun adds to them is of no use
-    with (
-        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as torchrun,
-        term_signal(torchrun.terminate) as told_to_stop,
-    ):
-        for line in torchrun.stderr:
-            if line.startswith(SAID):
-                said.append(line.removeprefix(SAID).strip())
-            elif not said:
-                sys.stderr.write(line)
-    if torchrun.returncode:
-        kind = Stopped if told_to_stop() else InputError
-        ended = f"torchrun ended with exit code {torchrun.returncode}"
-        raise kind("\n".join(dict.fromkeys(said)) or ended)
-    description.unlink()
 
 
 def _deciding(job, classes):
