@@ -30,13 +30,16 @@ def sum_over_ranks(tensor):
     return tensor
 
 
-def gather_strings(text):
-    """The `text` of every process, by rank."""
+def gather_digests(digest):
+    """The (n_bytes,) digest of every process, by rank."""
     if not dist.is_initialized():
-        return [text]
-    texts = [None] * world_size()
-    dist.all_gather_object(texts, text)
-    return texts
+        return [digest]
+    mine = torch.tensor(list(digest), dtype=torch.uint8)
+    if dist.get_backend() == "nccl":
+        mine = mine.cuda()
+    everyones = [torch.empty_like(mine) for _ in range(world_size())]
+    dist.all_gather(everyones, mine)
+    return [bytes(one.tolist()) for one in everyones]
 
 
 def leave():

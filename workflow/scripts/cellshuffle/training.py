@@ -208,10 +208,10 @@ def prepared_batches(plates, labels, sampler, settings, state, counts_of):
 
 def combined_digest(order):
     """SHA-256 of the order of cells; of several processes, that of their digests joined by rank."""
-    digests = distributed.gather_strings(order.hexdigest())
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    )
+    digests = distributed.gather_digests(order.digest())
+    if len(digests) == 1:
+        return order.hexdigest()
+    return hashlib.sha256("".join(digest.hex() for digest in digests).encode()).hexdigest()
 
 
 def device_of(settings):
