@@ -6,8 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
+
+# A busy machine may be slow; and what CI tests is the change, not the luck of the draw.
+hypothesis.settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("patient")
 
 REPOSITORY = Path(__file__).parents[1]
 SMALL = {
