@@ -104,7 +104,7 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def progress(total, unit, label, initial=0):
+def progress(total, unit, label):
     """A tqdm counter that prints a whole line now and then: share, rate, time left.
 
     Without tqdm, where only what training needs is installed, it counts in silence.
@@ -115,7 +115,6 @@ def progress(total, unit, label, initial=0):
         return SimpleNamespace(update=lambda n: None, close=lambda: None)
     return tqdm(
         total=total,
-        initial=initial,
         desc=label,
         unit=f" {unit}",
         unit_scale=True,

@@ -74,14 +74,7 @@ class SparseCounts:
 
     def times(self, weight):
         """(batch, n_columns) product with the weight."""
-        return embedding_bag(
-            self.genes,
-            weight,
-            self.offsets,
-            mode="sum",
-            per_sample_weights=self.values,
-            include_last_offset=True,
-        )
+        return _csr_product(self.values, self.genes, self.offsets, weight)
 
     def write_gradient(self, from_above, gradient, previous):
         """Set `gradient` (n_genes, n_columns) to counts^T @ from_above.
@@ -93,15 +86,15 @@ class SparseCounts:
         if previous is not None:
             stale = np.setdiff1d(previous.expressed, self.expressed, assume_unique=True)
             gradient[stale] = 0
-        rows = embedding_bag(
-            self.cells,
-            from_above,
-            self.gene_offsets,
-            mode="sum",
-            per_sample_weights=self.gene_values,
-            include_last_offset=True,
-        )
+        rows = _csr_product(self.gene_values, self.cells, self.gene_offsets, from_above)
         gradient[self.expressed] = rows.numpy()
+
+
+def _csr_product(data, indices, indptr, dense):
+    """A CSR matrix (data float32, indices and indptr int32) times a dense one, row by row in order."""
+    return embedding_bag(
+        indices, dense, indptr, mode="sum", per_sample_weights=data, include_last_offset=True
+    )
 
 
 class DenseCounts:
