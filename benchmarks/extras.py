@@ -3,27 +3,31 @@
 Each makes its own copy of the training plates under data/bench once; batches of 64 stay sparse.
 """
 
-import importlib.util
-import itertools
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import measure
 from reference import BATCH
 
 SECONDS = 1.0
+BENCHMARKS = Path(__file__).parent
+ANNBATCH = os.environ.get("ANNBATCH_PYTHON", sys.executable)  # the Python that has annbatch
 
 
 def loaders(data):
     """{loader: {strategy: function that returns cells/s}} of the loaders that are installed."""
     found = {}
-    for name, package, make in (
-        ("BioNeMo-SCDL", "bionemo", scdl),
-        ("annbatch", "annbatch", annbatch),
+    for name, python, package, make in (
+        ("BioNeMo-SCDL", sys.executable, "bionemo.scdl", scdl),
+        ("annbatch", ANNBATCH, "annbatch", annbatch),
     ):
-        if importlib.util.find_spec(package):
-            found |= make(data)
+        done = subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False)
+        if done.returncode:
+            print(f"{name} is not installed: left out (requirements-bench.txt says how)")
         else:
-            print(f"{name} is not installed: left out (pip install -r requirements-bench.txt)")
+            found |= make(data)
     return found
 
 
@@ -62,29 +66,14 @@ def scdl(data):
 
 def annbatch(data):
     """annbatch over a store pre-shuffled by it: in the store's order, in chunks of 32 and cell by cell."""
-    import anndata
-    import zarr
-    from annbatch import DatasetCollection, Loader
 
-    zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
-    store = data.folder / "annbatch.zarr"
-    collection = DatasetCollection(str(store))
-    if collection.is_empty:
-        collection.add_adatas(adata_paths=[str(path) for path in data.originals], shuffle=True)
-
-    def load(group):
-        columns = anndata.io.read_elem(group["obs"])[["cell_line", "drug"]]
-        return anndata.AnnData(X=anndata.io.sparse_dataset(group["X"]), obs=columns)
-
-    def run(shuffle, chunk):
-        loader = Loader(
-            batch_size=BATCH, chunk_size=chunk, preload_nchunks=BATCH * 16 // chunk, shuffle=shuffle
-        ).use_collection(collection, load_adata=load)
-        passes = itertools.chain.from_iterable(itertools.repeat(loader))
-        return measure.rate((batch["X"].shape[0] for batch in passes), SECONDS)
+    def run(order, chunk_size):
+        command = [ANNBATCH, BENCHMARKS / "annbatch_rate.py", data.folder / "annbatch.zarr"]
+        command += [str(chunk_size), order, *data.originals]
+        return float(subprocess.check_output(command, text=True).split()[-1])
 
     return {
-        "annbatch, order of its store": {"streaming": lambda: run(False, 32)},
-        "annbatch, chunks of 32": {"block_shuffling": lambda: run(True, 32)},
-        "annbatch": {"random_sampling": lambda: run(True, 1)},
+        "annbatch, order of its store": {"streaming": lambda: run("in-order", 32)},
+        "annbatch, chunks of 32": {"block_shuffling": lambda: run("shuffle", 32)},
+        "annbatch": {"random_sampling": lambda: run("shuffle", 1)},
     }

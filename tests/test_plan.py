@@ -101,7 +101,7 @@ def test_times_follow_from_the_rates(atlas):
     folder, _ = atlas
     found = survey(request_for(folder, PLATES), ["line"])
     rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
-    costs = plan(found, rates, configuration(), MEMORY, folder, cores=2)
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=2, threads=1)
     streaming = costs["strategies"]["streaming"]
     assert streaming["epoch"] == pytest.approx(61 / 50, rel=1e-4)
     assert streaming["training"] == pytest.approx(3 * (61 / 50 + 32 / 100), rel=1e-4)
@@ -118,7 +118,7 @@ def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
     (tmp_path / "block").mkdir()
     rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
     assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
-    costs = plan(found, rates, configuration(), MEMORY, folder, cores=1)
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
     text = "\n".join(lines(found, costs, configuration(), rates))
     for word in ("61 to train on, 32 to test on", "line 4 classes", "weighted", "largest risk"):
         assert word in text
@@ -129,7 +129,7 @@ def test_risks_name_what_goes_wrong(atlas):
     found = survey(request_for(folder, PLATES), ["line"])
     rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
     config = configuration(device="cuda")
-    costs = plan(found, rates, config, MEMORY, folder, cores=1)
+    costs = plan(found, rates, config, MEMORY, folder, cores=1, threads=1)
     costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
     named = risks(found, costs, config, "cpu")
     for position, word in enumerate(

@@ -87,11 +87,12 @@ class Slurm:
         rows = self.run("squeue", "--states=all", "--noheader", "--format=%i|%T|%k").splitlines()
         return [dict(zip(("id", "state", "comment"), row.split("|"), strict=True)) for row in rows]
 
-    def finished(self):
-        """Job completion log of slurmctld: [{"JobId": .., "JobState": .., ...}, ...]."""
+    def ended(self):
+        """Completion log of slurmctld: {(number, state)} of every end of a job."""
         log = self.folder / "jobs.log"
         lines = log.read_text().splitlines() if log.exists() else []
-        return [dict(field.partition("=")[::2] for field in line.split()) for line in lines]
+        jobs = [dict(field.partition("=")[::2] for field in line.split()) for line in lines]
+        return {(job["JobId"], job["JobState"]) for job in jobs}
 
 
 def missing_programs():

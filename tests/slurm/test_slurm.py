@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,9 @@ STRATEGIES = {
     "random_sampling": {"sampler": "BlockShuffling", "block_size": 1},
     "true_weighted": {"sampler": "BlockWeightedSampling", "block_size": 1},
 }
+FASTER = ["--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10"]
+# A job that takes the whole node from those in `main`.
+URGENT = ["sbatch", "-p", "urgent", "-c", "4", "--mem", "100", "-o", "/dev/null", "--wrap", "true"]
 MISSING = slurm_cluster.missing_programs()
 pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f"SLURM is not installed here (no {', '.join(MISSING)}): nothing tested"
@@ -122,15 +124,12 @@ def slurm():
 
 
 def test_interrupted_on_slurm_same_bytes_as_local(local, slurm, tmp_path):
-    faster = ["--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "10"]
-    process = snakemake(tmp_path, "--profile", PROFILE, *faster, env=slurm.env)
+    process = snakemake(tmp_path, "--profile", PROFILE, *FASTER, env=slurm.env)
     try:
         # everything running is preempted: SLURM itself puts it back in the queue
         freeze(tmp_path, STRATEGIES, process, 2)
         first = {strategy: job_of(slurm, strategy) for strategy in STRATEGIES}
-        slurm.run(
-            "sbatch", "-p", "urgent", "-c", "4", "--mem", "100", "-o", "/dev/null", "--wrap", "true"
-        )
+        slurm.run(*URGENT)
         wait_for(lambda: all(job_of(slurm, s, "PENDING") for s in STRATEGIES), process)
 
         # then one training is cancelled, one is given too little time
@@ -144,7 +143,6 @@ def test_interrupted_on_slurm_same_bytes_as_local(local, slurm, tmp_path):
             process.kill()
             process.wait()
 
-    ended = Counter((job["JobId"], job["JobState"]) for job in slurm.finished())
     trained = [job for job in slurm.jobs() if job["comment"].startswith("rule_train_")]
     states = {(job["comment"].split("_wildcards_")[1], job["state"]) for job in trained}
     assert states == {
@@ -155,11 +153,29 @@ def test_interrupted_on_slurm_same_bytes_as_local(local, slurm, tmp_path):
         ("true_weighted_0", "COMPLETED"),
     }
     for job in trained:  # SLURM's own log of completed batch jobs knows every one of them
-        assert (job["id"], job["state"]) in ended
+        assert (job["id"], job["state"]) in slurm.ended()
     for strategy in STRATEGIES:  # a log begins anew with every start
         log = tmp_path / f"results/small/logs/train/{strategy}/seed0.log"
         (epoch,) = re.findall(r"continuing from the checkpoint: epoch (\d+)", log.read_text())
         assert int(epoch) >= (3 if strategy == "true_weighted" else 7)
+    assert_same_numbers(local, tmp_path)
+
+
+def test_cancelled_to_make_room_same_bytes_as_local(local, tmp_path):
+    """Where SLURM cancels what it preempts and does not start it again, the run does."""
+    with slurm_cluster.running_slurm("CANCEL") as slurm:
+        process = snakemake(tmp_path, "--profile", PROFILE, *FASTER, env=slurm.env)
+        try:
+            freeze(tmp_path, STRATEGIES, process, 2)
+            first = {job_of(slurm, strategy) for strategy in STRATEGIES}
+            slurm.run(*URGENT)
+            wait_for(lambda: slurm.ended() & {(job, "PREEMPTED") for job in first}, process)
+            finish(process, tmp_path)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        assert {(job, state) for job in first for state in ("PREEMPTED", "COMPLETED")} <= slurm.ended()
     assert_same_numbers(local, tmp_path)
 
 

@@ -1,6 +1,7 @@
 # What a run says when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
 # under `make run`, which silences Snakemake, speaks itself at the end, and wants the rest in these words.
 from cellshuffle import messages
+from cellshuffle.preemption import requeue_preempted
 
 UNDER_MAKE = "CELLSHUFFLE_SPEAKS" in os.environ
 
@@ -45,6 +46,8 @@ def failed_jobs():
 
 
 onstart:
+    if workflow.is_main_process:  # under this name the SLURM plugin submits all jobs of a run
+        requeue_preempted(getattr(workflow.scheduler._executor, "run_uuid", None))
     todo = rules_to_run()
     if not is_quiet() and set(todo) != {"plan"}:
         say(

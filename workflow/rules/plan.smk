@@ -18,6 +18,7 @@ rule plan:
         balance=balanced_labels(),
         packed=PACKED,
         memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
+        threads=train_threads(),
         cores=lambda wildcards: workflow.cores or os.cpu_count(),
     script:
         "../scripts/plan.py"

@@ -135,9 +135,10 @@ def train_gpu(wildcards):
 
 
 def train_threads():
-    """Threads of a training job on each of its nodes."""
+    """Threads of a training job on each of its nodes: of the arithmetic, and those that load ahead of it."""
     training = config["training"]
-    return training["threads"] * training["world_size"] // training["nodes"]
+    loading = (1 if ATLAS["pack"] else training["workers"]) if training["prefetch"] else 0
+    return (training["threads"] + loading) * training["world_size"] // training["nodes"]
 
 
 def train_nodes():

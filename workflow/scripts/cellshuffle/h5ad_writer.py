@@ -3,8 +3,6 @@
 anndata itself would need all of `X` in memory, and a second to be imported.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import h5py
 import numpy as np
 
@@ -40,7 +38,7 @@ def _matrix(file, n_genes, blocks):
     _dataset(x, "data", np.zeros(0, np.float32))
     _dataset(x, "indices", np.zeros(0, np.int32))
     lengths = [np.zeros(1, np.int64)]
-    for block in _ahead(blocks):
+    for block in blocks:
         lengths.append(block.pop("lengths"))
         for name, values in block.items():
             old = len(file[name])
@@ -50,16 +48,6 @@ def _matrix(file, n_genes, blocks):
     _dataset(x, "indptr", indptr.astype(np.int32 if indptr[-1] < 2**31 else np.int64))
     _encode(x, "csr_matrix", "0.1.0")
     x.attrs["shape"] = np.array([len(indptr) - 1, n_genes])
-
-
-def _ahead(blocks):
-    """The blocks, each being made while the one before is compressed (HDF5 lets other threads run)."""
-    blocks = iter(blocks)
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(next, blocks, None)
-        while (block := future.result()) is not None:
-            future = pool.submit(next, blocks, None)
-            yield block
 
 
 def _frame(group, index, names, columns):

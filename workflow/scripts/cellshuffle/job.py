@@ -59,9 +59,8 @@ def run_job(job):
 
 def _deciding(job, classes):
     """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
-    settings = {
-        k: v for k, v in job["settings"].items() if k not in ("checkpoint_minutes", "prefetch")
-    }
+    how = ("checkpoint_minutes", "prefetch", "threads")
+    settings = {key: value for key, value in job["settings"].items() if key not in how}
     settings["device"] = device_of(Settings(**job["settings"]))
     return {
         "entry": job["entry"],

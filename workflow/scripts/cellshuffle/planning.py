@@ -15,17 +15,17 @@ POINTER_BYTES = 8  # a cell
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
 
 
-def plan(survey, rates, config, memory_mb, folder, cores):
+def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """Costs of a run as a dict of numbers; bytes and seconds.
 
     survey: a Survey; rates: see calibration.calibrate; config: the whole configuration;
     memory_mb: {strategy: what a training job asks for}; folder: where packed plates go;
-    cores: given to the run. Trainings run side by side on the CPU, one `threads` each, and one
+    cores: given to the run; threads: of one training. Trainings run side by side on the CPU, one
     after the other on a GPU.
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
-    at_once = 1 if rates["device"] != "cpu" else max(1, cores // training["threads"])
+    at_once = 1 if rates["device"] != "cpu" else max(1, cores // threads)
     costs = {}
     for name, entry in strategies.items():
         weighted = entry["sampler"] == "BlockWeightedSampling"
