@@ -31,11 +31,10 @@ def main(store, chunk_size, order, *plates):
         chunk_size=int(chunk_size),
         preload_nchunks=FETCH // int(chunk_size),
         shuffle=order == "shuffle",
-        to_torch=False,
-        preload_to_gpu=False,
     ).use_collection(collection, load_adata=load)
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
     print(measure.rate((batch["X"].shape[0] for batch in batches), SECONDS))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
