@@ -7,13 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
 
-BENCHES := bench-loaders bench-training bench-scale bench-packing bench-end_to_end bench-gpu
+# Where there are GPUs, a training each: they are not shared.
+GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
+
+BENCHES := bench-loaders bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 
 # Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown.
 run: env
-	@CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet all
+	@CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --quiet all
 	@$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
 	@sed '/^## Every score/,$$d' $(RUN)/comparison.md
 	@echo "table    $(RUN)/comparison.md (every score) and comparison.csv"
@@ -27,7 +30,7 @@ verify: run
 
 # Make the committed results again, from a fresh run of the demo.
 reference: run
-	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference
+	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference $(CONFIG)
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env

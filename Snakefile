@@ -15,7 +15,7 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# Of cached results only tables and figures are made.
+# Of cached results only tables and figures are made; they hold what was learnt from cells.
 if not CACHED:
 
     if ATLAS["simulate"]:
@@ -26,6 +26,7 @@ if not CACHED:
     include: "workflow/rules/atlas.smk"
     include: "workflow/rules/labels.smk"
     include: "workflow/rules/train.smk"
+    include: "workflow/rules/diversity.smk"
 
 
 include: "workflow/rules/compare.smk"
@@ -39,18 +40,9 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     figures,
+    note_plate,
+    note_tasks,
     plan,
-
-
-# Tables and figures of the whole comparison.
-rule all:
-    default_target: True
-    input:
-        f"{RUN}/metrics.csv",
-        f"{RUN}/comparison.csv",
-        f"{RUN}/comparison.md",
-        FIGURES,
-        PAGES,
 
 
 # Tables and figures alone: from cached results nothing is trained, no plate is needed.
@@ -59,3 +51,12 @@ rule figures:
         f"{RUN}/comparison.md",
         FIGURES,
         PAGES,
+
+
+# Tables and figures of the whole comparison.
+rule all:
+    default_target: True
+    input:
+        f"{RUN}/metrics.csv",
+        f"{RUN}/comparison.csv",
+        rules.figures.input,

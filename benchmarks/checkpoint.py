@@ -9,14 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import atlas  # noqa: F401  (finds the library)
 import numpy as np
 import torch
-from measure import ceiling, write_tables
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow" / "scripts"))
-from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
-from cellshuffle.model import SparseCounts, heads, initial_parameters, losses_and_gradient
+from cellshuffle.checkpoint import load_checkpoint, save_checkpoint
+from cellshuffle.model import SparseCounts, heads
 from cellshuffle.plates import Rows
+from cellshuffle.training import Settings, new_state, take_step
+from measure import ceiling, write_tables
 
 GENES, EXPRESSED, BATCH = 62_710, 2_100, 64
 CLASSES = {"cell_line": 50, "drug": 380, "moa_broad": 4, "moa_fine": 27}
@@ -26,10 +26,8 @@ DEFAULT_MINUTES = 10
 
 def start():
     tasks = heads({task: range(n) for task, n in CLASSES.items()})
-    weight, bias = initial_parameters(GENES, tasks, 0)
-    weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
-    adam = torch.optim.Adam([weight, bias], lr=1e-5, fused=True)
-    return State(weight, bias, adam, torch.zeros(len(tasks), dtype=torch.float64)), tasks
+    settings = Settings("benchmark", 0, 1, BATCH, 16, 1e-5, device="cpu")
+    return new_state(GENES, tasks, settings), tasks
 
 
 def batches(n):
@@ -57,12 +55,7 @@ def train(state, tasks, prepared, steps, save):
     began, saving, previous = time.perf_counter(), 0.0, None
     for step in range(steps):
         counts, labels = prepared[step % len(prepared)]
-        logits = counts.times(state.weight) + state.bias
-        losses, gradient = losses_and_gradient(logits, labels, tasks, BATCH)
-        counts.write_gradient(gradient, state.weight.grad, previous)
-        torch.sum(gradient, dim=0, out=state.bias.grad)
-        state.adam.step()
-        state.losses += losses
+        take_step(state, counts, labels, tasks, BATCH, previous)
         previous = counts
         if save and step % EVERY == EVERY - 1:
             now = time.perf_counter()
@@ -84,7 +77,7 @@ def main(folder=None, minutes=DEFAULT_MINUTES):
         plain, _ = train(state, tasks, prepared, STEPS, None)
         saved, saving = train(state, tasks, prepared, STEPS, save)
         now = time.perf_counter()
-        load_checkpoint(path, "benchmark", state)
+        load_checkpoint(path, "benchmark", state, epochs=1)
         reading, size = time.perf_counter() - now, path.stat().st_size
     each = saving / (STEPS // EVERY)
     share = each / (60 * float(minutes) + each)

@@ -19,9 +19,10 @@ REFERENCE_SECONDS, OWN_SECONDS = 2.0, 0.7
 
 def own(plates, data, entry, one_pass=False, workers=2):
     """Cells/s of this pipeline's batches from `plates` (paths), opened anew."""
+    from cellshuffle.entries import is_sequential
     from cellshuffle.loading import Loading, epoch_batches
     from cellshuffle.plates import Plates
-    from cellshuffle.strategies import is_sequential, make_sampler
+    from cellshuffle.strategies import make_sampler
 
     opened = Plates(plates, workers=workers, random=not is_sequential(entry))
     labels, sampler = data.labels("train"), make_sampler(entry, data.weights())

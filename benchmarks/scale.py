@@ -6,13 +6,10 @@ process of its own; training jobs on 20,000 and 200,000 cells. Writes results/be
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import atlas as bench
 import measure
@@ -20,7 +17,7 @@ import measure
 SIZES = [1_000_000, 10_000_000, 95_000_000]
 TRAINED = [20_000, 200_000]  # cells of the training jobs
 INDEX_BYTES = {"streaming": 8, "random_sampling": 24, "true_weighted": 40}  # a cell: see loading.py
-N_PLATES = 14
+STAGES = Path(__file__).with_name("scale_stages.py")
 
 
 def main(quick):
@@ -82,99 +79,10 @@ def slowest_strategy(rows, n_cells):
 
 
 def alone(stage, *arguments):
-    """Run a stage of this file in a process of its own: (seconds, peak MiB, MiB at the start)."""
-    command = [sys.executable, __file__, "--stage", stage, *map(str, arguments)]
+    """Run a stage in a process of its own: (seconds, peak MiB, MiB at the start)."""
+    command = [sys.executable, STAGES, stage, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def timed(run):
-    """Call `run` and print what `alone` reads."""
-    from cellshuffle.checkpoint import peak_memory_mib
-
-    base, began = peak_memory_mib(), time.perf_counter()
-    run()
-    print(json.dumps([time.perf_counter() - began, peak_memory_mib(), base]))
-
-
-def make_plates(folder, n_cells):
-    """Plates with an obs and no counts; stored as packed plates are. Lines and drugs of Tahoe-100M."""
-    import h5py
-    import numpy as np
-
-    generator = np.random.default_rng(0)
-    n_plate = -(-n_cells // N_PLATES)
-    (folder / "drugs.csv").write_text(
-        "drug,moa-broad,moa-fine\n"
-        + "".join(f"drug {k},broad {k % 4},fine {k % 27}\n" for k in range(380))
-    )
-    for plate in range(1, N_PLATES + 1):
-        with h5py.File(folder / f"plate{plate}.h5ad", "w") as file:
-            obs = file.create_group("obs")
-            obs.attrs["_index"] = "_index"
-            size = min(n_plate, n_cells - n_plate * (plate - 1))
-            for column, n_values, kind in (("cell_line", 50, np.int8), ("drug", 380, np.int16)):
-                group = obs.create_group(column)
-                codes = generator.integers(0, n_values, size).astype(kind)
-                group.create_dataset("codes", data=codes)
-                names = [f"{column.split('_')[0]} {k}" for k in range(n_values)]
-                group.create_dataset("categories", data=names)
-
-
-def script(name, snakemake):
-    """The main function of a rule's script."""
-    from cellshuffle import console
-
-    console.run_rule = lambda main, _: main(snakemake)
-    text = (bench.LIBRARY / f"{name}.py").read_text()
-    exec(compile(text, name, "exec"), {"snakemake": snakemake})
-
-
-def labels_of(folder):
-    """What rule encode_labels is given: all plates for training, the last for the test too."""
-    paths = [str(folder / f"plate{plate}.h5ad") for plate in range(1, N_PLATES + 1)]
-    table = {"table": str(folder / "drugs.csv"), "key": "drug"}
-    tasks = {"cell_line": {"column": "cell_line"}, "drug": {"column": "drug"}}
-    for task, value in (("moa_broad", "moa-broad"), ("moa_fine", "moa-fine")):
-        tasks[task] = {"column": "drug", "lookup": table | {"value": value}}
-    outputs = {name: folder / f"{name}.npy" for name in ("train", "test")}
-    return SimpleNamespace(
-        input=Named(train=paths, test=paths[-1:]),
-        output=Named(
-            outputs | {"classes": folder / "classes.json", "plates": folder / "plates.csv"}
-        ),
-        params=Named(
-            tasks=tasks,
-            plates={"train": [*range(1, N_PLATES + 1)], "test": [N_PLATES]},
-            max_cells={"train": None, "test": None},
-            origins=[],
-        ),
-    )
-
-
-def weights_of(folder):
-    """What rule weigh_cells is given."""
-    return SimpleNamespace(
-        input=Named(classes=folder / "classes.json", labels=folder / "train.npy", train=[]),
-        output=Named(combinations=folder / "combinations.csv", cells=folder / "weights.npy"),
-        params=Named(balance=["cell_line", "drug"], baseline=1000),
-    )
-
-
-class Named(dict):
-    """Named inputs, outputs or parameters of a rule, as attributes and as items."""
-
-    __getattr__ = dict.__getitem__
-
-
-def draw_indices(folder, n_cells, entry):
-    """One epoch's indices, from the weights on disk on."""
-    from cellshuffle.files import load_npy
-    from cellshuffle.strategies import is_weighted, make_sampler
-
-    weights = load_npy(folder / "weights.npy") if is_weighted(entry) else None
-    sampler = make_sampler(entry, weights)
-    assert len(sampler.get_indices(range(n_cells), seed=0)) == n_cells
 
 
 def training_rows(data):
@@ -214,46 +122,6 @@ def make_large_plate(data, n_cells):
     return path
 
 
-def train(plate, n_cells, entry):
-    """An epoch over the first `n_cells` cells, with the library's own loop."""
-    import tempfile
-
-    import numpy as np
-    from cellshuffle import training
-    from cellshuffle.plates import Plates
-    from cellshuffle.strategies import is_sequential, make_sampler
-    from training import Silent
-
-    classes = {"cell_line": [f"line {k}" for k in range(50)]}
-    labels = np.load(plate.parent / f"labels{n_cells}.npy", mmap_mode="r")
-    split = Plates([plate], n_cells, random=not is_sequential(entry)), labels
-    settings = training.Settings("benchmark", 0, 1, 64, 16, 1e-4, device="cpu")
-    sampler = make_sampler(entry, 1.0 / (1 + np.arange(n_cells) % 7))
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "checkpoint.pt"
-        test = Plates([plate], 1024), labels[:1024]
-        training.train(split, test, classes, sampler, settings, checkpoint, "bench", Silent)
-
-
-def run_stage(stage, *arguments):
-    folder = Path(arguments[0])
-    if stage == "plates":
-        timed(lambda: make_plates(folder, int(arguments[1])))
-    elif stage == "labels":
-        timed(lambda: script("encode_labels", labels_of(folder)))
-    elif stage == "weights":
-        timed(lambda: script("weigh_cells", weights_of(folder)))
-    elif stage == "indices":
-        timed(lambda: draw_indices(folder, int(arguments[1]), json.loads(arguments[2])))
-    elif stage == "train":
-        import numpy as np
-
-        n_cells = int(arguments[1])
-        codes = (np.arange(n_cells, dtype=np.uint16) % 50)[:, None]
-        np.save(folder.parent / f"labels{n_cells}.npy", codes)
-        timed(lambda: train(folder, n_cells, json.loads(arguments[2])))
-
-
 def figure(rows, sizes):
     """Seconds over cells, a line a stage."""
     import matplotlib as mpl
@@ -278,10 +146,4 @@ def figure(rows, sizes):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without 95 million cells")
-    parser.add_argument("--stage", nargs="+", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if chosen.stage:
-        run_stage(*chosen.stage)
-    else:
-        main(chosen.quick)
+    main(parser.parse_args().quick)

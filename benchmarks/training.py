@@ -20,25 +20,14 @@ import numpy as np
 import reference
 import torch
 from cellshuffle import model, training
+from cellshuffle.console import silent
+from cellshuffle.entries import is_sequential
 from cellshuffle.loading import Loading, epoch_batches
 from cellshuffle.plates import Plates
-from cellshuffle.strategies import is_sequential, make_sampler
+from cellshuffle.strategies import make_sampler
 
 STRATEGIES = ["streaming", "random_sampling"]
 ADAM_BYTES = 7 * 4  # a parameter: weight, gradient, two moments read; weight, two moments written
-
-
-class Silent:
-    """A progress bar that shows nothing."""
-
-    def __init__(self, *_):
-        pass
-
-    def update(self, _):
-        pass
-
-    def close(self):
-        pass
 
 
 def own(data, strategy, n_cells=None, device="cpu"):
@@ -65,7 +54,7 @@ def own(data, strategy, n_cells=None, device="cpu"):
             settings,
             Path(folder) / "checkpoint.pt",
             "benchmark",
-            Silent,
+            silent,
         )
     return result.state.history[0]
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle import configuration
-from cellshuffle.draft import draft, name_pattern
+from cellshuffle.draft import draft
 from cellshuffle.errors import InputError
+from cellshuffle.plate_names import name_pattern
 from conftest import REPOSITORY, snakemake
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,17 +1,9 @@
 # From published plates to plates that can be memory-mapped.
 
 
-# The atlas was checked. Packing waits for this, as `ancient` and in the folder of the packed plates: a check that
-# is made again, because one plate changed or because another run shares the folder, must not pack all again.
-rule pass_check:
-    input:
-        CHECKED,
-    output:
-        touch(f"{PACKED}/checked"),
-
-
-# A plate, or what is kept of it, has changed: that one is packed again. Beside an `ancient` input that is being
-# made, Snakemake looks past all other reasons to run, so this reason is a file of its own.
+# A plate, or what is kept of it, has changed: that one is packed again. The check of the input is `ancient` to
+# packing, so that one plate's change does not pack all of them again; and beside an `ancient` input that is being
+# made, Snakemake looks past all other reasons to run but an input that is being made too: hence this file.
 rule note_plate:
     input:
         plate=lambda wildcards: given(source_path(wildcards.plate)),
@@ -27,7 +19,7 @@ rule note_plate:
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
 rule pack_plate:
     input:
-        ancient(f"{PACKED}/checked"),
+        ancient(CHECKED),
         f"{PACKED}/plate{{plate}}.noted",
         plate=lambda wildcards: given(source_path(wildcards.plate)),
         genes=lambda wildcards: given(GENES_FILE),

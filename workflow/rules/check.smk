@@ -18,6 +18,7 @@ CHECK_REQUEST = {
     "layer": ATLAS["layer"],
     "transform": config["training"]["transform"],
     "tasks": config["tasks"],
+    "balance": balanced_labels(),
     "columns": [label for label in balanced_labels() if label not in TASKS],
     "max_cells": MAX_CELLS,
 }
@@ -26,7 +27,7 @@ CHECK_REQUEST = {
 # Look at every plate and table, cheaply, and stop with all findings at once; the rest is for later rules.
 rule check_input:
     input:
-        plates=lambda wildcards: given(sorted({source_path(plate) for plate in SOURCES})),
+        plates=lambda wildcards: given(sorted({published_path(plate) for plate in SOURCES})),
         tables=lambda wildcards: given(lookup_tables()),
         genes=lambda wildcards: given(GENES_FILE),
     output:
@@ -37,11 +38,9 @@ rule check_input:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=cells_runtime,
-        disk_mb=cells_disk_mb,
+        **CELLS,
     params:
         request=CHECK_REQUEST,
-        stamps=[stamp(path) for path in [*map(source_path, SOURCES), *lookup_tables()]],
+        stamps=[stamp(path) for path in [*map(published_path, SOURCES), *lookup_tables()]],
     script:
         "../scripts/check_input.py"

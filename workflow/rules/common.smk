@@ -17,7 +17,7 @@ if not HOUSE.is_dir():
         "the network does not bring; clone the repository and give the path of its Snakefile"
     )
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
-from cellshuffle import configuration, sweep
+from cellshuffle import configuration, entries, sweep
 from cellshuffle.restart import remove_stale_lock
 
 SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())
@@ -44,7 +44,7 @@ RUNNING = remove_stale_lock() if workflow.is_main_process else None
 RUN = f"results/{config['run']}"
 ATLAS = config["atlas"]
 ATLAS_DIR, PLATE_FILE = ATLAS["dir"], ATLAS["plate_file"]
-PACKED = ATLAS["packed_dir"] or f"{RUN}/packed"
+PACKED = os.path.normpath(ATLAS["packed_dir"] or f"{RUN}/packed")
 TASKS = list(config["tasks"])
 STRATEGIES = list(config["strategies"])
 SEEDS = config["training"]["seeds"]
@@ -66,11 +66,14 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def source_path(plate):
-    """The file that a plate was published in; of a divided plate, that of the whole one."""
-    if ATLAS["split"]:
-        plate = str(plate).removesuffix("-train").removesuffix("-test")
+def published_path(plate):
+    """The file of an entry of the configuration's plates."""
     return os.path.join(ATLAS_DIR, PLATE_FILE.format(plate=plate))
+
+
+def source_path(plate):
+    """The file that a plate of a split was published in; of a divided plate, that of the whole one."""
+    return published_path(str(plate).rpartition("-")[0] if ATLAS["split"] else plate)
 
 
 def plate_paths(split):
@@ -152,23 +155,31 @@ def strategy_entry(wildcards):
     return {
         key: value
         for key, value in config["strategies"][wildcards.strategy].items()
-        if key not in ("batch_size", "fetch_factor")
+        if key not in entries.LOADING
     }
 
 
 def training_settings(wildcards):
-    """The config's training section as cellshuffle.training.Settings takes it."""
+    """What decides the numbers of a training, besides its strategy, seed and data."""
     training, entry = config["training"], config["strategies"][wildcards.strategy]
-    names = ("epochs", "learning_rate", "transform", "device", "threads", "prefetch")
-    settings = {name: training[name] for name in (*names, "checkpoint_minutes")}
-    for name in ("batch_size", "fetch_factor"):
-        settings[name] = entry.get(name, training[name])
-    return settings
+    names = ("epochs", "learning_rate", "transform", "device", "world_size")
+    settings = {name: training[name] for name in names}
+    return settings | entries.loading_of(entry, training)
+
+
+def training_ways(wildcards, threads):
+    """How a training is carried out, which decides no number.
+
+    Since it takes `threads`, Snakemake does not compare it: nothing is trained again when it changes.
+    """
+    names = ("threads", "prefetch", "workers", "checkpoint_minutes", "nodes")
+    ways = {name: config["training"][name] for name in names}
+    return ways | {"granted": threads, "scratch": ATLAS["scratch"]}
 
 
 def weights_of(wildcards):
     """The weights, for a strategy that draws by them."""
-    weighted = config["strategies"][wildcards.strategy]["sampler"] == "BlockWeightedSampling"
+    weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
     return {"weights": f"{RUN}/weights/cells.npy"} if weighted else {}
 
 
@@ -186,5 +197,5 @@ def plates_of_columns(wildcards):
 def order_settings(wildcards):
     """What decides the order of cells, besides the strategy's own keys."""
     training, entry = config["training"], config["strategies"][wildcards.strategy]
-    own = {key: entry.get(key, training[key]) for key in ("batch_size", "fetch_factor")}
+    own = entries.loading_of(entry, training)
     return own | {"seed": SEEDS[0], "balance": balanced_labels()}

@@ -13,9 +13,7 @@ rule gather:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     script:
         "../scripts/gather.py"
 
@@ -36,16 +34,8 @@ rule compare:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=cells_runtime,
-        disk_mb=cells_disk_mb,
+        **CELLS,
     params:
         config=KNOWN,
     script:
         "../scripts/compare.py"
-
-
-# Cached results hold what the minibatches held; it cannot and need not be computed from cells again.
-if not CACHED:
-
-    include: "diversity.smk"

@@ -1,4 +1,4 @@
-# What the minibatches of every strategy hold, from the order of cells and their labels alone.
+# How mixed the minibatches of every strategy are.
 
 
 # What a strategy's minibatches hold in the first epoch, from the order of cells and their labels.
@@ -21,9 +21,7 @@ rule diversity:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=cells_runtime,
-        disk_mb=cells_disk_mb,
+        **CELLS,
     params:
         entry=strategy_entry,
         settings=order_settings,

@@ -15,9 +15,7 @@ rule figure_comparison:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -36,9 +34,7 @@ rule figure_learning_curves:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -58,9 +54,7 @@ rule figure_cost:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -80,9 +74,7 @@ rule figure_tradeoff:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -104,9 +96,7 @@ rule figure_why:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -126,9 +116,7 @@ rule figure_weights:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -191,9 +179,7 @@ rule figure_sweep:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         config=KNOWN,
     script:
@@ -232,9 +218,7 @@ rule summary:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=tiny_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
+        **TINY,
     params:
         settings=config,  # not `snakemake.config`: in a module that is another workflow's
         config=KNOWN,

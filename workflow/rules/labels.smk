@@ -1,10 +1,24 @@
 # What every cell is, and how often it is to be drawn: once for all strategies and seeds.
 
 
+# The tasks, or a table, have changed: see note_plate. A check that is made again must not train all again.
+rule note_tasks:
+    input:
+        tables=lambda wildcards: given(lookup_tables()),
+    output:
+        touch(f"{RUN}/labels/noted"),
+    params:
+        tasks=config["tasks"],
+        plates=PLATES,
+        max_cells=MAX_CELLS,
+        stamps=lambda wildcards: [stamp(path) for path in lookup_tables()],
+
+
 # Encode every task of every cell, train and test.
 rule encode_labels:
     input:
-        CHECKED,
+        ancient(CHECKED),
+        f"{RUN}/labels/noted",
         train=plate_paths("train"),
         test=plate_paths("test"),
         tables=lambda wildcards: given(lookup_tables()),
@@ -21,9 +35,7 @@ rule encode_labels:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=cells_runtime,
-        disk_mb=cells_disk_mb,
+        **CELLS,
     params:
         tasks=config["tasks"],
         plates=PLATES,
@@ -50,9 +62,7 @@ rule weigh_cells:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=cells_runtime,
-        disk_mb=cells_disk_mb,
+        **CELLS,
     params:
         balance=balanced_labels(),
         baseline=config["weights"]["min_count_baseline"],

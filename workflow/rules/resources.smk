@@ -4,7 +4,8 @@
 # twice the first request. docs/cluster.md says how the constants were measured.
 
 # Plates that are not on this disk yet are taken to be Tahoe-100M's: cells of the largest one and of
-# the average one, genes, classes of the four tasks, bytes a cell (gzip-compressed h5ad) on disk.
+# the average one, genes, classes of the four tasks, bytes a cell (gzip-compressed h5ad) on disk, which
+# also stand for those of a plate that cannot be opened.
 LARGEST_PLATE, MEAN_PLATE = 10_500_000, 6_830_000
 GENES, CLASSES = 62_710, 461
 CHUNKED_BYTES = 3_300
@@ -21,22 +22,39 @@ ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 # A simulated plate: megabytes of work arrays, cells a second.
 SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
 
-# Only `cuda` asks for a GPU: what `auto` would find on another node is not known here.
-ON_GPU = config["training"]["device"] == "cuda"
+# `cuda` asks for a GPU; `auto` only where `--resources gpu=...` says how many this machine has, since what
+# it would find on another node is not known here.
+ON_GPU = config["training"]["device"] == "cuda" or (
+    config["training"]["device"] == "auto" and "gpu" in workflow.resource_settings.resources
+)
+
+
+@functools.cache
+def shape_of(path, unknown):
+    """(cells, genes) of a published plate: of the file, guessed from its size, or `unknown` cells."""
+    if not os.path.exists(path):
+        return unknown, GENES
+    try:
+        from cellshuffle.survey import matrix_shape
+
+        return matrix_shape(path, ATLAS["layer"])
+    except Exception:  # no h5py beside Snakemake, or a file of which a job will say what is wrong
+        return os.path.getsize(path) // CHUNKED_BYTES, GENES
 
 
 def n_genes():
     """Genes of a cell."""
-    return ATLAS["simulate"]["genes"] if ATLAS["simulate"] else GENES
+    if ATLAS["simulate"]:
+        return ATLAS["simulate"]["genes"]
+    return shape_of(source_path(PLATES["train"][0]), MEAN_PLATE)[1]
 
 
 def cells_of(plates, unknown=MEAN_PLATE):
-    """Cells of these plates together: as simulated, by file size, or `unknown` for each file."""
+    """Cells of the files of these plates together, as simulated or as they are."""
     files = {source_path(plate) for plate in plates}
     if ATLAS["simulate"]:
         return len(files) * ATLAS["simulate"]["cells_per_plate"]
-    sizes = (os.path.getsize(f) / CHUNKED_BYTES if os.path.exists(f) else unknown for f in files)
-    return int(sum(sizes))
+    return sum(shape_of(path, unknown)[0] for path in files)
 
 
 def all_cells():
@@ -108,9 +126,14 @@ def cells_disk_mb(wildcards, attempt):
     return more(all_cells() * WEIGHTED_ORDER_BYTES / 1e6, 1)
 
 
+# What most rules ask for.
+TINY = {"mem_mb": tiny_mem_mb, "runtime": tiny_runtime, "disk_mb": tiny_disk_mb}
+CELLS = {"mem_mb": cells_mem_mb, "runtime": cells_runtime, "disk_mb": cells_disk_mb}
+
+
 def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
-    weighted = "Weighted" in config["strategies"][wildcards.strategy]["sampler"]
+    weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
     process = TRAIN_BASE_MB + (order + n_genes() * CLASSES * 4 * 4) / 1e6
     return more(process * config["training"]["world_size"], attempt)

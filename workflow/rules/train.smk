@@ -29,14 +29,10 @@ rule train:
         disk_mb=train_disk_mb,
         gpu=train_gpu,
     params:
-        folder=lambda wildcards: f"{RUN}/train/{wildcards.strategy}/seed{wildcards.seed}",
         entry=strategy_entry,
         settings=training_settings,
         max_cells=MAX_CELLS,
         layer=None if ATLAS["pack"] else ATLAS["layer"],
-        workers=config["training"]["workers"],
-        world_size=config["training"]["world_size"],
-        nodes=config["training"]["nodes"],
-        scratch=ATLAS["scratch"],
+        ways=training_ways,
     script:
         "../scripts/train.py"

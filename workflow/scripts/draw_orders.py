@@ -5,8 +5,9 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from cellshuffle.entries import is_weighted
 from cellshuffle.loading import cell_order
-from cellshuffle.strategies import is_weighted, make_sampler
+from cellshuffle.strategies import make_sampler
 
 matplotlib.use("Agg")
 

@@ -14,17 +14,10 @@ def main(snakemake):
     every = paths["train"] + paths["test"]
     for path, made_of in zip(every, snakemake.params.origins, strict=False):  # none if not packed
         check_origin(path, origin(**made_of))
-    found = plate_labels(every, tasks)
-    n_train = len(paths["train"])
-    kept = {
-        "train": first_cells(
-            {t: pairs[:n_train] for t, pairs in found.items()}, max_cells["train"]
-        ),
-        "test": first_cells({t: pairs[n_train:] for t, pairs in found.items()}, max_cells["test"]),
-    }
-    classes = {task: class_names(kept["train"][task] + kept["test"][task]) for task in tasks}
+    found = {split: plate_labels(paths[split], tasks, max_cells[split]) for split in paths}
+    classes = {task: class_names(found["train"][task] + found["test"][task]) for task in tasks}
     plates = []
-    for split, pairs in kept.items():
+    for split, pairs in found.items():
         n_cells = [len(codes) for codes, _ in next(iter(pairs.values()))]
         if sum(n_cells) == 0:
             raise InputError(f"atlas: {split}_plates: the split has no cells")
@@ -39,18 +32,6 @@ def main(snakemake):
     say(
         f"{sum(row['n_cells'] for row in plates):,} cells on {len(plates)} plates; classes: {counts}"
     )
-
-
-def first_cells(found, max_cells):
-    """{task: [(codes, labels) a plate]} of a split -> the same of its first `max_cells` cells."""
-    left, rows = max_cells or np.inf, []
-    for codes, _ in next(iter(found.values())):
-        rows.append(int(min(len(codes), left)))
-        left -= rows[-1]
-    return {
-        task: [(codes[:n], labels) for (codes, labels), n in zip(pairs, rows, strict=True)]
-        for task, pairs in found.items()
-    }
 
 
 def write_codes(path, pairs, classes):

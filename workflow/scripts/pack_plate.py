@@ -1,9 +1,9 @@
 """A plate as it was published in; the same plate as an uncompressed, contiguous h5ad out."""
 
 from cellshuffle.console import progress, run_rule, say
+from cellshuffle.h5ad import member, open_h5ad
 from cellshuffle.origin import origin
 from cellshuffle.packing import pack
-from cellshuffle.plates import member, open_h5ad
 from cellshuffle.selection import select_cells
 from cellshuffle.tables import n_rows
 

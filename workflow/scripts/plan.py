@@ -15,7 +15,9 @@ def main(snakemake):
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
         rates = calibrate(found, config["strategies"], config["training"], Path(folder))
     memory = snakemake.params.memory_mb
-    costs = plan(found, rates, config, memory, packed, snakemake.params.cores, snakemake.params.threads)
+    costs = plan(
+        found, rates, config, memory, packed, snakemake.params.cores, snakemake.params.threads
+    )
     print("\n".join(lines(found, costs, config, rates)))
 
 

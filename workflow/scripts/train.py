@@ -1,33 +1,29 @@
 """Plates, labels and (for weighted strategies) weights in; metrics, history, predictions and model out."""
 
+from pathlib import Path
+
 from cellshuffle.console import run_rule
-from cellshuffle.launching import launch
+from cellshuffle.gpus import claim_gpus
+from cellshuffle.launching import granted_settings, launch
 from cellshuffle.staging import stage
 
 
-def within(granted, settings, workers):
-    """Settings and workers of a process that was given `granted` threads: `--cores 1` allows one.
-
-    Without a thread to spare batches are made between the steps. The numbers are the same.
-    """
-    threads = min(settings["threads"], granted)
-    spare = granted - threads
-    prefetch = settings["prefetch"] if spare else 0
-    return settings | {"threads": threads, "prefetch": prefetch}, min(workers, spare or granted)
-
-
 def main(snakemake):
-    folder, params = snakemake.params.folder, snakemake.params
-    granted = snakemake.threads * params.nodes // params.world_size
-    settings, workers = within(max(1, granted), params.settings, params.workers)
+    params, ways = snakemake.params, snakemake.params.ways
+    world_size, nodes = params.settings["world_size"], ways["nodes"]
     train, test = list(snakemake.input.train), list(snakemake.input.test)
     name, seed = snakemake.wildcards.strategy, int(snakemake.wildcards.seed)
     outputs = {kind: str(path) for kind, path in snakemake.output.items()}
-    with stage([*train, *test], params.scratch) as plates:
+    folder = Path(outputs["metrics"]).parent
+    how, workers = granted_settings(ways, world_size)
+    settings = params.settings | how | {"strategy": name, "seed": seed}
+    if settings["device"] != "cpu" and nodes == 1:
+        claim_gpus(world_size)
+    with stage([*train, *test], ways["scratch"]) as plates:
         job = {
             "strategy": name,
             "entry": params.entry,
-            "settings": settings | {"strategy": name, "seed": seed},
+            "settings": settings,
             "plates": {"train": plates[: len(train)], "test": plates[len(train) :]},
             "max_cells": params.max_cells,
             "layer": params.layer,
@@ -40,7 +36,7 @@ def main(snakemake):
             "weights": snakemake.input.get("weights"),
             "outputs": outputs | {"checkpoint": f"{folder}/checkpoint.pt"},
         }
-        launch(job, params.world_size, params.nodes, folder)
+        launch(job, world_size, nodes, folder)
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -4,7 +4,7 @@ import numpy as np
 from cellshuffle.console import run_rule, say
 from cellshuffle.files import create_npy, load_npy, read_json, whole, write_rows
 from cellshuffle.labels import balanced_codes
-from cellshuffle.weights import BLOCK, combine, count_combinations, weight_of_count
+from cellshuffle.weights import combination_weights, count_combinations, weight_of_count
 
 
 def main(snakemake):
@@ -25,8 +25,7 @@ def main(snakemake):
     write_rows(snakemake.output.combinations, [dict(zip(header, row, strict=True)) for row in rows])
     with whole(snakemake.output.cells) as partial:
         cells = create_npy(partial, np.float64, (len(labels),))
-        for low in range(0, len(labels), BLOCK):
-            cells[low : low + BLOCK] = weight[combine(codes[low : low + BLOCK], n_classes)]
+        combination_weights(codes, n_classes, baseline, out=cells)
         cells.flush()
     say(
         f"{len(present):,} combinations of {' x '.join(balance)}, of {count[present].min():,} to "

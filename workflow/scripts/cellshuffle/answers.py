@@ -3,6 +3,7 @@
 import numpy as np
 
 from cellshuffle.comparison import HIGHER, LOWER, SAME
+from cellshuffle.entries import is_sequential
 from cellshuffle.words import duration, listed, tested_on, within, words
 
 WITH_INTERVAL = "{difference:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
@@ -135,7 +136,7 @@ def why(table, config, strips, entropies, task):
     """Sentences on why sequential strategies fail, or do not, from what their minibatches held."""
     sentences = []
     mixed = {s: table_["plate"].mean() for s, table_ in entropies.items()}
-    streams = [s for s, e in config["strategies"].items() if e["sampler"] == "Streaming"]
+    streams = [s for s, e in config["strategies"].items() if is_sequential(e)]
     shuffled = [s for s in config["strategies"] if s not in streams]
     if not streams or not shuffled:
         return ["This run does not hold both a streaming strategy and a shuffled one to compare."]

@@ -1,5 +1,6 @@
 """How fast this machine packs, reads and trains: the real code, for some seconds, on a small block."""
 
+import math
 import os
 import time
 from contextlib import suppress
@@ -8,12 +9,14 @@ import h5py
 import numpy as np
 import torch
 
+from cellshuffle.console import silent
+from cellshuffle.entries import is_weighted, loading_of
 from cellshuffle.errors import InputError
 from cellshuffle.loading import Loading, epoch_batches
 from cellshuffle.model import heads
 from cellshuffle.packing import pack
 from cellshuffle.plates import Plates, Rows
-from cellshuffle.strategies import is_weighted, make_sampler
+from cellshuffle.strategies import make_sampler
 from cellshuffle.training import Settings, new_state, train_epoch
 
 PACKED_CELLS = 512  # that the packing rate is measured on
@@ -34,11 +37,7 @@ def calibrate(survey, strategies, training, folder):
     where the packed plates will lie. Without a GPU the CPU is measured, whatever the config says.
     """
     device = training["device"] if torch.cuda.is_available() else "cpu"
-    fetch = max(
-        entry.get("batch_size", training["batch_size"])
-        * entry.get("fetch_factor", training["fetch_factor"])
-        for entry in strategies.values()
-    )
+    fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
     block = _block(survey, int(np.clip(fetch, 2048, MOST_CELLS)))
     packed, chunked, again = (folder / f"{name}.h5ad" for name in ("block", "chunked", "again"))
     _write(packed, block, survey.n_genes)
@@ -83,7 +82,7 @@ def _training_rate(path, labels, classes, training):
         with torch.no_grad():
             train_epoch(
                 state, (plates, labels), sampler, tasks, settings,
-                save=lambda: None, told_to_stop=lambda: False, progress=_Silent,
+                save=lambda: None, told_to_stop=lambda: False, progress=silent,
             )  # fmt: skip
         return time.perf_counter() - began
 
@@ -96,27 +95,14 @@ def _training_rate(path, labels, classes, training):
     return n_cells / seconds
 
 
-class _Silent:
-    """A progress bar that shows nothing."""
-
-    def __init__(self, *_):
-        pass
-
-    def update(self, n_cells):
-        pass
-
-    def close(self):
-        pass
-
-
 def _loading_rate(plates, labels, entry, training):
     """Cells a second of reading alone, in a strategy's order, from memory."""
-    size = [entry.get(name, training[name]) for name in ("batch_size", "fetch_factor")]
+    loading = Loading(**loading_of(entry, training), seed=0)
     options = {k: v for k, v in entry.items() if k not in OF_ATLAS}
     sampler = make_sampler(options, np.ones(len(plates)) if is_weighted(entry) else None)
     cells, epoch, began = 0, 0, time.perf_counter()
     while (seconds := time.perf_counter() - began) < SECONDS:
-        for batch in epoch_batches(plates, labels, sampler, Loading(*size, seed=0), epoch):
+        for batch in epoch_batches(plates, labels, sampler, loading, epoch):
             cells += len(batch.cells)
         epoch += 1
     return cells / seconds

@@ -15,6 +15,18 @@ import cellshuffle
 from cellshuffle.console import say
 from cellshuffle.files import sha256, whole
 
+# Modules whose code decides numbers: a checkpoint made by other code is not continued.
+DECIDING = (
+    "training",
+    "model",
+    "loading",
+    "strategies",
+    "plates",
+    "elements",
+    "evaluation",
+    "scores",
+)
+
 
 def fingerprint(settings, files):
     """SHA-256 of everything that decides a training's numbers.
@@ -22,7 +34,8 @@ def fingerprint(settings, files):
     settings: JSON values (strategy, seed, learning rate, classes ...). files: those read by the job;
     labels and weights (.npy) count by content, plates by name, size and modification time.
     """
-    versions = {
+    modules = {name: sha256(Path(__file__).with_name(f"{name}.py")) for name in DECIDING}
+    versions = modules | {
         "cellshuffle": cellshuffle.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -44,10 +57,11 @@ def _stamp(path):
 class State:
     """All that changes while a model trains."""
 
-    weight: torch.Tensor  # (n_genes, sum of classes) float32; .grad holds its gradient
-    bias: torch.Tensor  # (sum of classes,) float32
+    weight: torch.Tensor  # (n_genes, n_columns) float32; .grad holds its gradient
+    bias: torch.Tensor  # (n_columns,) float32
     adam: torch.optim.Optimizer
     losses: torch.Tensor  # (n_tasks,) float64, summed over the cells of this epoch
+    at_once: object | None = None  # on a GPU, the model.TasksAtOnce
     epoch: int = 0
     step: int = 0  # batches of this epoch that the model has taken
     history: list = field(default_factory=list)  # a dict an epoch
@@ -99,7 +113,7 @@ KEPT = ("epoch", "step", "history", "orders", "epoch_seconds", "wait_seconds")
 
 
 def save_checkpoint(path, fingerprint, state, losses):
-    """Write the state, with the `losses` of all processes, whole or not at all."""
+    """Write the state, with the `losses` (n_tasks,) of all processes, whole or not at all."""
     content = {name: getattr(state, name) for name in KEPT}
     content |= {"weight": state.weight, "bias": state.bias, "losses": losses}
     content |= {"adam": state.adam.state_dict(), "fingerprint": fingerprint}
@@ -107,15 +121,17 @@ def save_checkpoint(path, fingerprint, state, losses):
         torch.save(content, file)
 
 
-def load_checkpoint(path, fingerprint, state, first_rank=True):
+def load_checkpoint(path, fingerprint, state, epochs, first_rank=True):
     """Bring `state` to where the checkpoint at `path` stands, if the same training left it.
+
+    epochs: to train for; a checkpoint that has gone beyond is of no use.
 
     Losses go to the first rank alone, since they are summed over ranks. Another training's
     checkpoint, or a file that is none, is discarded with a line that says so.
     """
     if not Path(path).exists():
         return
-    content, reason = _read(path, fingerprint)
+    content, reason = _read(path, fingerprint, epochs)
     if reason:
         say(f"{path}: checkpoint discarded, {reason}; starting from the first cell")
         return
@@ -126,15 +142,18 @@ def load_checkpoint(path, fingerprint, state, first_rank=True):
     state.adam.load_state_dict(content["adam"])
     if first_rank:
         state.losses.copy_(content["losses"])
-    say(f"continuing from the checkpoint: epoch {state.epoch + 1}, after step {state.step}")
+    if first_rank:
+        say(f"continuing from the checkpoint: epoch {state.epoch + 1}, after step {state.step}")
 
 
-def _read(path, fingerprint):
+def _read(path, fingerprint, epochs):
     """(content, None), or (None, the reason why the checkpoint is of no use)."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["fingerprint"] != fingerprint:
             return None, "it belongs to another configuration, other plates or another version"
+        if content["epoch"] >= epochs:
+            return None, f"it stands after epoch {content['epoch']} of {epochs}"
     except Exception as error:  # whatever else lies there: torch has many words for it
         return None, f"it is not a whole checkpoint ({type(error).__name__})"
     return content, None

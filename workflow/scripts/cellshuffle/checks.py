@@ -13,8 +13,9 @@ import h5py
 from cellshuffle.checks_labels import Labels
 from cellshuffle.checks_matrix import check_links, look_at_matrix
 from cellshuffle.errors import InputError
+from cellshuffle.h5ad import gene_names, index_of, member, open_h5ad, readable
 from cellshuffle.labels import missing_lines, read_lookup
-from cellshuffle.plates import check_same_genes, gene_names, member, open_h5ad
+from cellshuffle.plates import check_same_genes
 
 
 class Findings:
@@ -43,12 +44,10 @@ class Findings:
     def of(self, file):
         """Anything that goes wrong inside the block becomes a finding about `file`."""
         try:
-            yield
+            with readable(file):
+                yield
         except InputError as error:
             self.add(file, error)
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            self.add(file, f"cannot be read: {reason}")
 
 
 def check_atlas(request):
@@ -81,7 +80,10 @@ def check_atlas(request):
                         kept = labels.count(file, entry)
                         rows.append(_row(entry, look["matrix"], kept, source))
             usable[source] = look
+    order = [(entry["plate"], entry["split"]) for entry in request["plates"]]
+    rows.sort(key=lambda row: order.index((row["plate"], row["split"])))
     _compare_sources(usable, findings)
+    labels.check_combinations(findings)
     if not findings.files:
         _check_disk(request["plates"], rows, findings)
     errors = [*findings.lines(), *missing_lines(labels.missing, request["tasks"])]
@@ -120,9 +122,7 @@ def look_at_source(file, request, findings):
 
 
 def _first_names(obs):
-    index = (
-        obs["index"] if isinstance(obs, h5py.Dataset) else obs[obs.attrs.get("_index", "_index")]
-    )
+    index = obs["index"] if isinstance(obs, h5py.Dataset) else index_of(obs)
     return [str(name) for name in index[:100]]
 
 
@@ -139,6 +139,7 @@ def _row(entry, matrix, kept, source):
             kept / max(1, matrix.n_cells) * matrix.stored * (matrix.value_bytes + 2 * _wide(matrix))
             + 8 * kept
         ),
+        "rows_size": matrix.stored * (matrix.stored_bytes + 4) if matrix.kind == "csc" else 0,
     }
 
 
@@ -163,11 +164,13 @@ def _compare_sources(usable, findings):
 
 def _check_disk(entries, rows, findings):
     """Room for the plates that are still to be packed, and for rows of a CSC matrix meanwhile."""
-    need = Counter()
+    need, meanwhile = Counter(), Counter()
     for entry, row in zip(entries, rows, strict=True):
         if entry["packed"] and not os.path.exists(entry["packed"]):
-            need[existing_folder(entry["packed"])] += row["packed_size"]
-    for folder, size in need.items():
+            folder = existing_folder(entry["packed"])
+            need[folder] += row["packed_size"]
+            meanwhile[folder] = max(meanwhile[folder], row["rows_size"])
+    for folder, size in (need + meanwhile).items():
         free = shutil.disk_usage(folder).free
         if size > free:
             findings.add(

@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.plates import member
+from cellshuffle.h5ad import member
 from cellshuffle.selection import select_cells
 from cellshuffle.tables import column_codes, n_rows
+from cellshuffle.weights import possible_combinations
 
 
 class Labels:
@@ -17,9 +18,8 @@ class Labels:
         self.request, self.lookups = request, lookups
         self.left = {split: n or np.inf for split, n in request["max_cells"].items()}
         self.cells = Counter()  # by split
-        self.classes = {
-            split: {task: Counter() for task in request["tasks"]} for split in self.left
-        }
+        names = [*request["tasks"], *request["columns"]]
+        self.classes = {split: {name: Counter() for name in names} for split in self.left}
         self.missing = {}  # {(task, value): [counts]}, as labels.missing_lines takes it
 
     def count(self, file, entry):
@@ -43,6 +43,8 @@ class Labels:
                 columns[column] = _counts(file, column, rows)
             except InputError as error:
                 problems.append(str(error))
+        for column in set(self.request["columns"]) & set(columns):
+            self.classes[split][column].update(columns[column])
         for task, settings in self.request["tasks"].items():
             for value, count in columns.get(settings["column"], {}).items():
                 self._add(task, value, count, split)
@@ -59,6 +61,15 @@ class Labels:
             else:
                 self.missing.setdefault((task, value), []).append(count)
 
+    def check_combinations(self, findings):
+        """Too many combinations of the labels that weights balance become a finding."""
+        train, test = self.classes["train"], self.classes["test"]
+        n_classes = [
+            len(train[name].keys() | test[name].keys()) for name in self.request["balance"]
+        ]
+        with findings.of("weights: balance"):
+            possible_combinations(n_classes)
+
     def empty_splits(self):
         for split in self.left:
             if self.cells[split] == 0:
@@ -66,7 +77,8 @@ class Labels:
 
     def unseen(self):
         """Warnings: classes of test cells that no train cell has."""
-        for task, test in self.classes["test"].items():
+        for task in self.request["tasks"]:
+            test = self.classes["test"][task]
             names = sorted(set(test) - set(self.classes["train"][task]))
             if names:
                 share = sum(test[name] for name in names) / self.cells["test"]

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.plates import gene_names, matrix_kind, matrix_name, member, var_name
+from cellshuffle.h5ad import gene_names, matrix_kind, matrix_name, member, var_name
 from cellshuffle.tables import n_rows
 
 RUNS, RUN_ROWS, RUN_VALUES = 8, 32, 2**18  # places looked at; rows, and at most values, of each
@@ -23,6 +23,7 @@ class Matrix:
     n_cells: int
     n_genes: int
     stored: int  # values in the file
+    stored_bytes: int  # of a value in the file
     value_bytes: int  # of a value once packed
     signature: str  # of the sampled values: the same for a copy
 
@@ -62,7 +63,8 @@ def look_at_matrix(file, layer, needs_counts):
     problems = list(_value_problems(values, needs_counts))
     if problems:
         raise InputError("\n".join(f"{name}: {problem}" for problem in problems))
-    return Matrix(kind, n_cells, n_genes, stored, _packed_bytes(values), _signature(samples))
+    sizes = values.dtype.itemsize, _packed_bytes(values)
+    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples))
 
 
 def _shape_problems(file, layer, n_cells, n_genes):

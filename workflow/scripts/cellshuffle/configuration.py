@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import os
 
 from jsonschema import Draft202012Validator, validators
 
@@ -16,10 +17,19 @@ KINDS = {
 }
 
 
+# 64.0 is no whole number here: what is counted is used as an index.
+Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
 def schema_problems(config, schema):
     """Lines that say which key breaks the schema, how, and what would be right."""
     lines = []
-    for error in Draft202012Validator(schema).iter_errors(config):
+    for error in Validator(schema).iter_errors(config):
         for part in _innermost(error):
             lines.extend(_lines(part))
     return sorted(set(lines))
@@ -39,7 +49,7 @@ def fill_defaults(config, schema):
                     instance.setdefault(key, copy.deepcopy(part["default"]))
         yield from checked(validator, properties, instance, schema)
 
-    filling = validators.extend(Draft202012Validator, {"properties": with_defaults})
+    filling = validators.extend(Validator, {"properties": with_defaults})
     list(filling(schema).iter_errors(config))
 
 
@@ -71,9 +81,12 @@ def _lines(error):
             for key in limit:
                 if key not in wrong:
                     yield f"{where}: '{key}' is missing"
+        case "type" if "propertyNames" in error.absolute_schema_path:
+            yield f"{where}: the name {wrong!r} is not text to YAML; put it in quotes"
         case "type":
             kinds = [limit] if isinstance(limit, str) else limit
-            yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}"
+            hint = "; write 1.0e-4, YAML takes 1e-4 for text" if _is_number(wrong) else ""
+            yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}{hint}"
         case "enum":
             yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
         case "minItems" | "minProperties":
@@ -97,6 +110,13 @@ def _lines(error):
             )
         case _:
             yield f"{where}: {error.message}"
+
+
+def _is_number(text):
+    try:
+        return isinstance(text, str) and "e" in text.lower() and float(text) is not None
+    except ValueError:
+        return False
 
 
 def balanced_labels(config):
@@ -135,6 +155,9 @@ def sense_problems(config):
             yield f"atlas: {key} selects while packing, so it needs pack: true"
     if atlas["scratch"] and not atlas["pack"]:
         yield "atlas: scratch holds packed plates, so it needs pack: true"
+    packed = atlas["packed_dir"] or f"results/{config['run']}/packed"
+    if atlas["pack"] and os.path.realpath(packed) == os.path.realpath(atlas["dir"]):
+        yield f"atlas: packed_dir: {packed} is the folder of the published plates; packed ones need another"
     for name, entry in config["strategies"].items():
         if entry.get("replace") is False and not entry.get("sampling_size"):
             yield f"strategies: {name}: replace: false needs sampling_size, the size of a round of draws"
@@ -148,6 +171,8 @@ def sense_problems(config):
             "of another name that has it as its column"
         )
     training = config["training"]
+    if atlas["scratch"] and training["nodes"] > 1:
+        yield "atlas: scratch is a folder of one node, so it needs training: nodes: 1"
     if training["world_size"] % training["nodes"]:
         yield (
             f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
@@ -178,6 +203,6 @@ def _paths(config):
 def _unfilled(plate_file):
     try:
         plate_file.format(plate="1")
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
         return True
     return False

@@ -104,6 +104,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def silent(total, unit, label):
+    """What `progress` is where nothing shall be shown."""
+    return SimpleNamespace(update=lambda n: None, close=lambda: None)
+
+
 def progress(total, unit, label):
     """A tqdm counter that prints a whole line now and then: share, rate, time left.
 
@@ -112,7 +117,7 @@ def progress(total, unit, label):
     try:
         from tqdm import tqdm
     except ImportError:
-        return SimpleNamespace(update=lambda n: None, close=lambda: None)
+        return silent(total, unit, label)
     return tqdm(
         total=total,
         desc=label,

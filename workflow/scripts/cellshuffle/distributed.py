@@ -5,11 +5,13 @@ import os
 import torch
 import torch.distributed as dist
 
+from cellshuffle.errors import InputError
 
-def join():
+
+def join(device):
     """Enter the process group that torchrun describes in the environment, if it does."""
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
-        on_gpu = torch.cuda.is_available()
+        on_gpu = device == "cuda"
         if on_gpu:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if on_gpu else "gloo")
@@ -28,6 +30,28 @@ def sum_over_ranks(tensor):
     if dist.is_initialized():
         dist.all_reduce(tensor)
     return tensor
+
+
+def sums(*numbers, device):
+    """Whole numbers added up over all processes; at once where there is one."""
+    if not dist.is_initialized():
+        return numbers
+    return sum_over_ranks(torch.tensor(numbers, device=device)).tolist()
+
+
+def wait_for_all():
+    """Return once every process has come here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def check_agreement(numbers, what, device):
+    """Raise InputError unless all processes have the same whole numbers."""
+    mine = torch.tensor(numbers, device=device)
+    if not torch.equal(sum_over_ranks(mine.clone()), mine * world_size()):
+        raise InputError(
+            f"the processes do not see the same of {what}: is every file on a shared disk?"
+        )
 
 
 def gather_digests(digest):

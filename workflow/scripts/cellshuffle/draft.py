@@ -1,12 +1,14 @@
 """A configuration draft for a folder of h5ad files: plates, columns and what to propose from them."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.plates import gene_names, matrix_kind, matrix_name, member, open_h5ad
+from cellshuffle.h5ad import gene_names, matrix_kind, matrix_name, member, open_h5ad, readable
+from cellshuffle.plate_names import PLATE_NAME, name_pattern, natural
 from cellshuffle.tables import column_codes, column_names
 
 MOST_CLASSES = 2000  # of a column that is proposed as a task
@@ -21,10 +23,16 @@ def draft(folder):
     Raises InputError when there are none, or none of their obs columns could be a task.
     """
     folder = Path(folder)
-    files = sorted(folder.glob("*.h5ad"), key=lambda path: _natural(path.name))
+    files = sorted(folder.glob("*.h5ad"), key=lambda path: natural(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files")
     pattern, plates = name_pattern([path.name for path in files])
+    for path, plate in zip(files, plates, strict=True):
+        if re.fullmatch(PLATE_NAME, str(plate)) is None:
+            raise InputError(
+                f"{path}: a plate's name has letters, digits, '_', '.' and '-' and begins with a "
+                "letter or digit; rename the file"
+            )
     cells, genes, layers, columns = _look(files)
     split, plate_columns = _split(plates, columns, pattern)
     tasks = [
@@ -34,11 +42,12 @@ def draft(folder):
         raise InputError(
             f"{folder}: no obs column has 2 to {MOST_CLASSES} values ({_all(columns)})"
         )
+    keys = _keys(tasks)
     lines = [
         f"# Drafted from {len(files)} h5ad file{'s' * (len(files) > 1)} with {sum(cells):,} cells and "
         f"{genes:,} genes; every key is explained in config/README.md.",
         "# Look at what is proposed, above all the tasks and what is tested on, and change it.",
-        f"run: {_run_name(folder)}",
+        f"run: {_text(_run_name(folder))}",
         "atlas:",
         f"  dir: {_text(folder)}",
         f"  plate_file: {_text(pattern)}",
@@ -48,61 +57,22 @@ def draft(folder):
         "# All obs columns, with their number of values over all files:",
         *(f"#   {name}: {_words(counts)}" for name, counts in columns.items()),
         "tasks:",
-        *(f"  {_key(name)}: {{column: {_text(name)}}}" for name in tasks[:4]),
-        *(f"  # {_key(name)}: {{column: {_text(name)}}}" for name in tasks[4:]),
+        *(f"  {keys[name]}: {{column: {_text(name)}}}" for name in tasks[:4]),
+        *(f"  # {keys[name]}: {{column: {_text(name)}}}" for name in tasks[4:]),
         "# Tasks or other columns whose combinations the weighted strategies balance; the baseline is the",
         "# count from which a combination is no longer rare.",
-        f"weights: {{balance: [{_key(tasks[0])}], min_count_baseline: {_baseline(columns[tasks[0]])}}}",
+        f"weights: {{balance: [{keys[tasks[0]]}], min_count_baseline: {_baseline(columns[tasks[0]])}}}",
         "training: {seeds: [0, 1, 2], epochs: 1, batch_size: 64, fetch_factor: 16, learning_rate: 1.0e-4,",
         "           transform: none}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def name_pattern(names):
-    """(plate_file pattern, plates) of file names: what all have in common, and what tells them apart.
-
-    Numbers stay numbers, so that a plate is 3 and not "3".
-    """
-    if len(names) == 1:
-        return names[0], ["all"]
-    start = _common(names)
-    end = _common([name[::-1] for name in names])[::-1]
-    shortest = min(map(len, names))
-    end = end[max(0, len(start) + len(end) - shortest) :]
-    while start and start[-1].isdigit():  # plate1 and plate10 have "plate" in common, not "plate1"
-        start = start[:-1]
-    while end and end[0].isdigit():
-        end = end[1:]
-    numbers = all(re.fullmatch(r"\d+", name[len(start) : len(name) - len(end)]) for name in names)
-    if not numbers:  # liver and lung have no "l" in common
-        start = re.sub(r"[A-Za-z0-9]+$", "", start)
-        end = re.sub(r"^[A-Za-z0-9]+", "", end)
-    plates = [name[len(start) : len(name) - len(end)] for name in names]
-    if any(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", plate) is None for plate in plates):
-        start, end, plates = "", ".h5ad", [name.removesuffix(".h5ad") for name in names]
-    pattern = f"{start}{{plate}}{end}"
-    if all(str(int(plate)) == plate for plate in plates if plate.isdigit()):
-        plates = [int(plate) if plate.isdigit() else plate for plate in plates]
-    return pattern, plates
-
-
-def _common(names):
-    """Longest common beginning."""
-    first, last = min(names), max(names)
-    same = next((k for k, letter in enumerate(first) if letter != last[k]), len(first))
-    return first[:same]
-
-
-def _natural(name):
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
 def _look(files):
     """(cells a file, genes, matrices of the first, {column: {value: cells} or None})."""
     cells, columns, layers = [], {}, []
     for path in files:
-        with open_h5ad(path) as file:
+        with open_h5ad(path) as file, readable(path):
             _, (n_cells, genes) = matrix_kind(member(file, matrix_name(file, None)))
             cells.append(n_cells)
             gene_names(file)
@@ -168,7 +138,7 @@ def _split(plates, columns, pattern):
         if any(word in name.lower() for word in PLATE_WORDS) and _is_plates(columns[name])
     ]
     if found:
-        values = sorted(columns[found[0]], key=_natural)
+        values = sorted(columns[found[0]], key=natural)
         return [
             "  # One file: the values of this obs column are taken for the plates.",
             f"  plate_column: {_text(found[0])}",
@@ -185,13 +155,9 @@ def _split(plates, columns, pattern):
 
 
 def _is_plates(counts):
-    named = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-    return bool(
-        counts
-        and None not in counts
-        and 2 <= len(counts) <= 100
-        and all(map(named.fullmatch, counts))
-    )
+    if not counts or None in counts or not 2 <= len(counts) <= 100:
+        return False
+    return all(re.fullmatch(PLATE_NAME, value) for value in counts)
 
 
 def _matrix(layers):
@@ -210,7 +176,8 @@ def _words(counts):
     kept = {value: size for value, size in counts.items() if value is not None}
     text = f"{len(kept):,} values"
     if 0 < len(kept) <= 20:
-        text += f" ({', '.join(f'{value} {size:,}' for value, size in kept.items())})"
+        words = ", ".join(f"{value} {size:,}" for value, size in kept.items())
+        text += f" ({' '.join(words.split())})"
     return text + (f"; {counts[None]:,} cells have none" if None in counts else "")
 
 
@@ -225,10 +192,15 @@ def _run_name(folder):
     return name or "own"
 
 
-def _key(column):
-    """A task's name for a column."""
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")
-    return _text(name if name[:1].isalpha() else f"task_{name}")
+def _keys(columns):
+    """{column: a task's name for it}, no name twice."""
+    keys = {}
+    for column in columns:
+        name = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")
+        name = name if name[:1].isalpha() else f"task_{name}".rstrip("_")
+        same = sum(key == name or key.startswith(f"{name}_") for key in keys.values())
+        keys[column] = f"{name}_{same + 1}" if name in keys.values() else name
+    return {column: _text(key) for column, key in keys.items()}
 
 
 def _text(value):
@@ -239,7 +211,7 @@ def _text(value):
     plain = re.fullmatch(r"[A-Za-z_/.][A-Za-z0-9_/.-]*", text) and text.lower() not in (
         "null", "true", "false", "yes", "no", "on", "off", "y", "n",
     )  # fmt: skip
-    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text if plain else json.dumps(text, ensure_ascii=False)  # JSON is YAML
 
 
 def _list(values):

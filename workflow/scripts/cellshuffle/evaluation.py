@@ -10,6 +10,7 @@ from cellshuffle.model import counts_type
 from cellshuffle.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.strategies import make_sampler
 
+AHEAD = 2  # large batches prepared ahead
 BATCH = 1024  # cells; part of the definition of the loss to the last bit, so not a setting
 
 
@@ -27,7 +28,7 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, tick=lamb
     )
     losses = torch.zeros(len(heads), dtype=torch.float64, device=weight.device)
     predictions = []
-    for counts, label in ahead(ready, prefetch):
+    for counts, label in ahead(ready, min(prefetch, AHEAD)):
         logits = counts.times(weight) + bias
         label = label.to(weight.device, non_blocking=True)
         for position, head in enumerate(heads):
@@ -42,9 +43,8 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, tick=lamb
     mean_loss = (losses.cpu().numpy() / len(plates)).tolist()
     scores = {}
     for position, head in enumerate(heads):
-        n_classes = head.columns.stop - head.columns.start
         truth = np.asarray(labels[: len(plates), position], np.int64)
-        values = scores_from_counts(*class_counts(truth, predictions[:, position], n_classes))
+        values = scores_from_counts(*class_counts(truth, predictions[:, position], head.n_classes))
         scores[head.task] = {"loss": mean_loss[position]} | dict(
             zip(SCORES, values.tolist(), strict=True)
         )

@@ -131,8 +131,11 @@ def read_json(path):
 
 def write_rows(path, rows):
     """Write dicts with the same keys as CSV."""
+    # Python quotes a text with the line end that it writes, but not with the other one.
+    other = any("\r" in str(value) for row in rows for value in row.values())
+    quoting = csv.QUOTE_NONNUMERIC if other else csv.QUOTE_MINIMAL
     with whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n", quoting=quoting)
         writer.writeheader()
         writer.writerows(rows)
 

@@ -26,6 +26,15 @@ def check_labels(labels, n_cells, classes, split):
             )
 
 
+def check_genes(indices, n_genes):
+    """Raise InputError unless all gene indices (nnz,) are below n_genes; packing has checked its plates."""
+    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < n_genes:
+        raise InputError(
+            f"the plates: a gene index lies outside 0 to {n_genes - 1}: a file is damaged; atlas: pack: true "
+            "says which"
+        )
+
+
 def check_finite(losses, step, settings):
     """Raise InputError when the losses summed so far are not finite."""
     if not torch.isfinite(losses).all():

@@ -1,8 +1,9 @@
 """One training as a plain description: `python -m cellshuffle.job job.json` runs it, torchrun too."""
 
 import itertools
+import resource
 import sys
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -10,24 +11,33 @@ import torch
 from cellshuffle import distributed
 from cellshuffle.checkpoint import fingerprint
 from cellshuffle.console import progress
+from cellshuffle.entries import is_sequential, is_weighted
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
 from cellshuffle.interruption import Stopped
 from cellshuffle.labels import code_type
 from cellshuffle.launching import SAID
 from cellshuffle.plates import Plates
-from cellshuffle.strategies import is_sequential, is_weighted, make_sampler
+from cellshuffle.strategies import make_sampler
 from cellshuffle.training import Settings, device_of, train
 
 
 def run_job(job):
-    """Train as `job` says and write its outputs; the checkpoint goes once they stand.
+    """Train as `job` says and write its outputs.
+
+    The checkpoint stays: were this job's end not noticed, it would have to be done again. The rule
+    that gathers the scores of all trainings removes it.
 
     job: {"strategy": name, "entry": config entry, "settings": see training.Settings,
     "plates": {"train": [paths], "test": [paths]}, "max_cells": {"train", "test"}, "layer",
     "workers", "labels": {"train", "test", "classes"}, "weights": path or None,
     "outputs": {"metrics", "history", "predictions", "model", "checkpoint"}}
     """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(
+        OSError, ValueError
+    ):  # a packed plate takes six descriptors, a system gives 1,024
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     classes = read_json(job["labels"]["classes"])
     labels = {split: load_npy(job["labels"][split]) for split in ("train", "test")}
     random = not is_sequential(job["entry"])
@@ -59,12 +69,17 @@ def run_job(job):
 
 def _deciding(job, classes):
     """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
-    how = ("checkpoint_minutes", "prefetch", "threads")
+    how = (
+        "checkpoint_minutes",
+        "prefetch",
+        "threads",
+        "epochs",
+    )  # more epochs are the same and then some
     settings = {key: value for key, value in job["settings"].items() if key not in how}
-    settings["device"] = device_of(Settings(**job["settings"]))
+    settings["device"] = device_of(job["settings"]["device"])
     return {
         "entry": job["entry"],
-        "settings": settings | {"world_size": distributed.world_size()},
+        "settings": settings,
         "max_cells": job["max_cells"],
         "layer": job["layer"],
         "classes": classes,
@@ -80,7 +95,11 @@ def _files(job):
 def _write(job, result, plates, classes, test_labels):
     outputs, state, tasks = job["outputs"], result.state, list(classes)
     with whole(outputs["model"]) as partial, open(partial, "wb") as file:
-        parameters = {"weight": state.weight.cpu(), "bias": state.bias.cpu()}
+        n_columns = sum(map(len, classes.values()))
+        parameters = {
+            "weight": state.weight[:, :n_columns].contiguous().cpu(),
+            "bias": state.bias[:n_columns].contiguous().cpu(),
+        }
         torch.save(parameters | {"classes": classes, "genes": plates["train"].genes.tolist()}, file)
     narrow = code_type(classes)
     save_npz(
@@ -104,13 +123,13 @@ def _write(job, result, plates, classes, test_labels):
             "order_sha256": state.orders,
         },
     )
-    Path(outputs["checkpoint"]).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    distributed.join()
     try:
-        run_job(read_json(sys.argv[1]))
+        description = read_json(sys.argv[1])
+        distributed.join(device_of(description["settings"]["device"]))
+        run_job(description)
     except (InputError, Stopped) as reason:
         sys.exit("\n".join(SAID + line for line in str(reason).splitlines()))
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.plates import open_h5ad
+from cellshuffle.h5ad import open_h5ad
 from cellshuffle.tables import column_codes
 
 
@@ -14,23 +14,24 @@ def read_lookup(lookup):
     """{value of the column: class} from a CSV, TSV or Parquet table, plus the config's `extra`.
 
     lookup: {"table": path, "key": column, "value": column, "extra": {key: class}}.
-    Raises InputError when the table, one of its columns or a value is missing, or a key has two.
+    `extra` wins over the table; keys without a value are left out.
+    Raises InputError when the table or one of its columns is missing, or a key has two values.
     """
     path, key, value = Path(lookup["table"]), lookup["key"], lookup["value"]
-    rows = _read_table(path, [key, value])
+    extra = {str(k): str(v) for k, v in (lookup.get("extra") or {}).items()}
     table = {}
-    for k, v in rows:
-        if v is None or str(v) == "":
-            raise InputError(f"{path}: '{k}' has no {value}")
+    for k, v in _read_table(path, [key, value]):
+        if v is None or str(v) == "" or str(k) in extra:
+            continue
         if table.setdefault(str(k), str(v)) != str(v):
             raise InputError(
                 f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'"
             )
-    return table | {str(k): str(v) for k, v in (lookup.get("extra") or {}).items()}
+    return table | extra
 
 
 def _read_table(path, columns):
-    if not path.exists():
+    if not path.is_file():
         raise InputError(f"{path}: there is no such lookup table")
     if path.suffix == ".parquet":
         from pyarrow import ArrowException, parquet
@@ -58,10 +59,11 @@ def _check_columns(path, columns, there):
             raise InputError(f"{path}: has no column '{column}' (it has: {', '.join(there)})")
 
 
-def plate_labels(paths, tasks):
+def plate_labels(paths, tasks, max_cells=None):
     """Per plate and task, the code of every cell and the label of every code.
 
-    paths: h5ad files; tasks: the config's {task: {"column", "lookup"?}}.
+    paths: h5ad files; tasks: the config's {task: {"column", "lookup"?}}; max_cells: only of the
+    first so many cells of all plates together.
     Returns {task: [(codes (n_cells,), labels (n_values,) str), ...]}, a pair a plate.
     Raises InputError listing every label that no lookup table has and every missing value.
     """
@@ -69,11 +71,14 @@ def plate_labels(paths, tasks):
         task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")
     }
     found = {task: [] for task in tasks}
-    missing = {}
+    missing, left = {}, max_cells
     for path in paths:
         with open_h5ad(path) as file:
             columns = {entry["column"] for entry in tasks.values()}
-            codes = {column: column_codes(file, column) for column in columns}
+            pairs = {column: column_codes(file, column) for column in columns}
+        codes = {column: (part[:left], values) for column, (part, values) in pairs.items()}
+        if left is not None:
+            left -= len(next(iter(codes.values()))[0])
         for task, entry in tasks.items():
             cells, values = codes[entry["column"]]
             absent = int((cells < 0).sum())
@@ -139,7 +144,7 @@ def balanced_codes(balance, classes, labels, paths):
             names.append(classes[name])
             codes[:, position] = labels[:, list(classes).index(name)]
         else:
-            found = plate_labels(paths, {name: {"column": name}})[name]
+            found = plate_labels(paths, {name: {"column": name}}, len(labels))[name]
             names.append(class_names(found))
-            codes[:, position] = np.concatenate(list(encode(found, names[-1])))[: len(labels)]
+            codes[:, position] = np.concatenate(list(encode(found, names[-1])))
     return names, codes

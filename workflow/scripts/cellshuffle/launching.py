@@ -14,6 +14,23 @@ from cellshuffle.interruption import Stopped, term_signal
 SAID = "cellshuffle: "  # before a line that a process of several has for a person
 
 
+def granted_settings(ways, world_size):
+    """({"threads", "prefetch", "checkpoint_minutes"}, workers) of each of a training's processes.
+
+    ways: the rule's `ways`, `granted` threads for all processes of a node among them. `--cores 1`
+    grants one thread where more were asked for; then batches are made between the steps.
+    """
+    granted = max(1, ways["granted"] * ways["nodes"] // world_size)
+    threads = min(ways["threads"], granted)
+    spare = granted - threads
+    settings = {
+        "threads": threads,
+        "prefetch": ways["prefetch"] if spare else 0,
+        "checkpoint_minutes": ways["checkpoint_minutes"],
+    }
+    return settings, min(ways["workers"], spare or granted)
+
+
 def launch(job, world_size, nodes, folder):
     """Run the job (see cellshuffle.job) in `world_size` processes, spread evenly over `nodes`.
 

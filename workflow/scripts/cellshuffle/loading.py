@@ -76,6 +76,11 @@ def _dataset(collection, sampler, loading, epoch, **callbacks):
             f"the strategy takes none of the {len(collection)} cells: with drop_last, block_size must "
             "not be larger than their number"
         )
+    if not getattr(sampler, "replace", True) and sampler.sampling_size > len(collection):
+        raise InputError(
+            f"sampling_size {sampler.sampling_size} is more than the {len(collection)} cells to draw from; "
+            "without replacement a cell is drawn once a round"
+        )
     dataset = scDataset(
         collection,
         sampler,

@@ -1,6 +1,6 @@
 """Linear classifiers of all tasks as one matrix product, with its gradient written out.
 
-The weight is one (n_genes, sum of classes) matrix, a slice of columns a task. Its gradient is not
+The weight is one matrix of genes by classes, a slice of columns a task. Its gradient is not
 left to autograd, because only the genes expressed in a batch have one: on the CPU the product and
 its gradient touch the rows of those genes alone. Every sum runs over one output row, in order, so
 results do not depend on the number of threads. On a GPU the batch is made dense on the device.
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag, log_softmax
 
+from cellshuffle.guards import check_genes
+
 
 @dataclass
 class Head:
@@ -19,6 +21,10 @@ class Head:
 
     task: str
     columns: slice
+
+    @property
+    def n_classes(self):
+        return self.columns.stop - self.columns.start
 
 
 def heads(classes):
@@ -29,12 +35,15 @@ def heads(classes):
 
 
 def initial_parameters(n_genes, heads, seed):
-    """Weight (n_genes, sum of classes), Xavier-uniform per head, and zero bias; float32, on the CPU."""
+    """Weight (n_genes, n_columns), Xavier-uniform per head, and zero bias (n_columns,); float32, on the CPU.
+
+    n_columns: the sum of classes, rounded up to a multiple of 4, so that every row begins where a
+    processor reads four numbers at once. The columns added are 0, their gradient is, and so they stay.
+    """
     generator = torch.Generator().manual_seed(seed)
-    weight = torch.empty(n_genes, heads[-1].columns.stop)
+    weight = torch.zeros(n_genes, -(-heads[-1].columns.stop // 4) * 4)
     for head in heads:
-        n_classes = head.columns.stop - head.columns.start
-        block = torch.empty(n_genes, n_classes)
+        block = torch.empty(n_genes, head.n_classes)
         torch.nn.init.xavier_uniform_(block, generator=generator)
         weight[:, head.columns] = block
     return weight, torch.zeros(weight.shape[1])
@@ -58,6 +67,8 @@ class SparseCounts:
     """Counts of a batch on the CPU: by cell for the product, by gene for the gradient."""
 
     def __init__(self, rows, transform, n_genes, gradient=True):
+        """rows: a Rows; transform: see `transformed`; gradient: whether one will be asked for."""
+        check_genes(rows.indices, n_genes)
         values = transformed(rows, transform)
         self.values = torch.from_numpy(values)
         self.genes = torch.from_numpy(rows.indices.astype(np.int32))
@@ -101,9 +112,11 @@ class DenseCounts:
     """Counts of a batch on a GPU: CSR travels as stored, pinned and asynchronously, and gets dense there."""
 
     def __init__(self, rows, transform, n_genes, gradient=True):
+        """As SparseCounts; what is copied to the device is pinned here, so not by the training loop."""
+        check_genes(rows.indices, n_genes)
         self.shape, self.transform = (len(rows.indptr) - 1, n_genes), transform
-        lengths = np.diff(rows.indptr)
-        self.rows = [_for_copying(part) for part in (rows.data, rows.indices, lengths)]
+        genes = rows.indices if rows.indices.dtype == np.uint16 else rows.indices.astype(np.int32)
+        self.rows = [for_copying(part) for part in (rows.data, genes, np.diff(rows.indptr))]
 
     def _matrix(self, device):
         """(batch, n_genes) float32 on the device; every size is known, so the host never waits."""
@@ -122,10 +135,11 @@ class DenseCounts:
         return self.matrix @ weight
 
     def write_gradient(self, from_above, gradient, previous):
+        """Set `gradient` (n_genes, n_columns) to counts^T @ from_above, all of it."""
         torch.mm(self.matrix.T, from_above, out=gradient)
 
 
-def _for_copying(array):
+def for_copying(array):
     """A tensor of the array in memory that a GPU can fetch by itself; unsigned 16 bits as int16."""
     if array.dtype == np.uint16:
         array = array.view(np.int16)
@@ -136,7 +150,7 @@ def _for_copying(array):
 
 
 def _widened(tensor):
-    """The numbers of `_for_copying`'s tensor: int16 holds the bits of unsigned ones."""
+    """The numbers of `for_copying`'s tensor: int16 holds the bits of unsigned ones."""
     return tensor.long().bitwise_and_(0xFFFF) if tensor.dtype == torch.int16 else tensor
 
 
@@ -145,10 +159,41 @@ def counts_type(device):
     return SparseCounts if torch.device(device).type == "cpu" else DenseCounts
 
 
+class TasksAtOnce:
+    """`losses_and_gradient` for a GPU: one operation for all tasks instead of one a task.
+
+    Logits are spread to (batch, n_tasks, widest task + 1); places that no class has hold -inf, whose
+    softmax and gradient are 0.
+    """
+
+    def __init__(self, heads, n_columns, device):
+        widest = 1 + max(head.n_classes for head in heads)
+        spread = torch.zeros(len(heads), widest, dtype=torch.int64)
+        self.empty = torch.ones(len(heads), widest, dtype=torch.bool, device=device)
+        back = torch.full((n_columns,), widest - 1)  # columns of no task take from an empty place
+        for number, head in enumerate(heads):
+            columns = torch.arange(head.columns.start, head.columns.stop)
+            spread[number, : head.n_classes] = columns
+            self.empty[number, : head.n_classes] = False
+            back[head.columns] = number * widest + torch.arange(head.n_classes)
+        self.spread, self.back = spread.view(-1).to(device), back.to(device)
+
+    def losses_and_gradient(self, logits, labels, n_cells):
+        """As the function below; the gradient comes as a new tensor."""
+        places = logits.index_select(1, self.spread).view(len(logits), *self.empty.shape)
+        logs = log_softmax(places.masked_fill_(self.empty, -torch.inf), dim=2)
+        label = labels[:, :, None]
+        losses = -logs.gather(2, label).sum(dim=(0, 2))
+        gradient = logs.exp_()
+        gradient.scatter_add_(2, label, gradient.new_full((1, 1, 1), -1.0).expand(label.shape))
+        return losses, gradient.view(len(logits), -1).index_select(1, self.back).div_(n_cells)
+
+
 def losses_and_gradient(logits, labels, heads, n_cells):
     """Summed cross-entropy of each task, and the gradient of the sum of their means.
 
-    logits: (batch, n_columns), overwritten with the gradient; labels: (batch, n_tasks) int64;
+    logits: (batch, n_columns), overwritten with the gradient; columns of no task are and stay 0;
+    labels: (batch, n_tasks) int64;
     n_cells: what the means divide by (the batch, or the global batch of several processes).
     Returns ((n_tasks,) losses summed over the batch, (batch, n_columns) gradient).
     """

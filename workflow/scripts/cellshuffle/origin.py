@@ -7,7 +7,7 @@ import h5py
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import sha256
-from cellshuffle.plates import open_h5ad
+from cellshuffle.h5ad import open_h5ad
 
 NAME = "cellshuffle"  # the attribute
 
@@ -32,7 +32,9 @@ def note_origin(path, text):
 def check_origin(path, text):
     """Raise InputError when the packed plate says that it was made of something else."""
     with open_h5ad(path) as packed:
-        found = json.loads(packed.attrs.get(NAME, text))
+        if NAME not in packed.attrs:
+            raise InputError(f"{path}: was not packed by cellshuffle; delete it to have it made")
+        found = json.loads(packed.attrs[NAME])
     wanted = json.loads(text)
     if wanted["stamp"] is None or found["stamp"] is None:
         found["stamp"] = wanted["stamp"]

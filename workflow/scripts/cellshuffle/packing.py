@@ -10,8 +10,9 @@ import numpy as np
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import claim, temporary, whole
+from cellshuffle.h5ad import matrix_kind, matrix_name, member, open_h5ad, var_name
 from cellshuffle.origin import note_origin
-from cellshuffle.plates import Fetch, Plate, matrix_kind, matrix_name, member, open_h5ad, var_name
+from cellshuffle.plates import Fetch, Plate
 from cellshuffle.tables import copy_table
 
 BLOCK = 2**22  # matrix elements held in memory at a time
@@ -147,6 +148,13 @@ def _row_pointers(plate, select):
 def _check_values(plate, rows):
     if len(rows.indices) and not 0 <= rows.indices.min() <= rows.indices.max() < plate.n_genes:
         raise InputError(f"{plate.path}: a gene index is not between 0 and {plate.n_genes - 1}")
+    cell = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
+    place = cell * plate.n_genes + rows.indices
+    if (np.diff(place) <= 0).any() and (np.diff(np.sort(place)) == 0).any():
+        raise InputError(
+            f"{plate.path}: a cell has two values for the same gene; add them up first, "
+            "with `adata.X.sum_duplicates()`"
+        )
     if rows.data.dtype.kind == "f" and not np.isfinite(rows.data).all():
         raise InputError(f"{plate.path}: the matrix holds NaN or infinite values")
 

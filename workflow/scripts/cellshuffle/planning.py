@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.entries import is_weighted
 from cellshuffle.words import duration, listed
 
 DAY = 86_400
@@ -28,10 +29,10 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     at_once = 1 if rates["device"] != "cpu" else max(1, cores // threads)
     costs = {}
     for name, entry in strategies.items():
-        weighted = entry["sampler"] == "BlockWeightedSampling"
+        weighted = is_weighted(entry)
         draws = entry.get("total_size") or survey.cells["train"]
         # A thread reads ahead of the model: the slower of the two sets the pace.
-        rate = min(rates["train"], rates["load"][name])
+        rate = min(rates["train"], rates["load"][name]) * training["world_size"]
         order = WEIGHTED_ORDER_SECONDS if weighted else ORDER_SECONDS
         epoch = draws / rate + order * survey.cells["train"]
         test = survey.cells["test"] / max(rates["train"], 1)

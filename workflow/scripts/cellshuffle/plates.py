@@ -1,15 +1,14 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
 import itertools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from cellshuffle.elements import Mapped, gather, is_flat, open_elements
 from cellshuffle.errors import InputError
+from cellshuffle.h5ad import gene_names, matrix_kind, matrix_name, member, open_h5ad
 
 
 @dataclass
@@ -38,82 +37,6 @@ class Fetch:
         last = np.concatenate([new_run, [len(rows)]]) - 1
         runs = piece[first], start[first], stop[last]
         return Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr)
-
-
-def open_h5ad(path):
-    """Open an h5ad file for reading; InputError says why it cannot be."""
-    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for ever
-        raise InputError(f"{path}: not a file, so not an h5ad file")
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such plate") from None
-    except OSError as error:
-        reason = "truncated" if "truncated" in str(error) else "not a readable HDF5 file"
-        raise InputError(f"{path}: {reason}, so not an h5ad file ({_brief(error)})") from None
-    return file
-
-
-def _brief(error):
-    return str(error).splitlines()[0]
-
-
-def member(file, name):
-    """`file[name]`, refusing what leads out of the file; InputError when it is not there."""
-    here = file
-    for part in name.strip("/").split("/"):
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(
-                f"{file.file.filename}: {name} is a link to another file, which is not followed"
-            )
-        if link is None or part not in here:
-            there = ", ".join(here) if isinstance(here, h5py.Group) else "no members"
-            raise InputError(f"{file.file.filename}: has no {name} ({here.name} has: {there})")
-        here = here[part]
-        if isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
-            raise InputError(
-                f"{file.file.filename}: {name} is stored in another file, which is not followed"
-            )
-    return here
-
-
-def matrix_name(file, layer):
-    """Where a matrix lies: `X` (layer None), `raw/X` (layer "raw") or `layers/<layer>`."""
-    return {None: "X", "raw": _of_raw(file, "X")}.get(layer, f"layers/{layer}")
-
-
-def var_name(file, layer):
-    """Where the genes of a matrix lie: `var`, or `raw/var` for the raw matrix."""
-    return _of_raw(file, "var") if layer == "raw" else "var"
-
-
-def _of_raw(file, name):
-    return f"raw.{name}" if "raw.X" in file else f"raw/{name}"  # a dot before anndata 0.7
-
-
-def gene_names(file, layer=None):
-    """(n_genes,) str array: the index of var (of raw/var for the raw matrix)."""
-    var = member(file, var_name(file, layer))
-    if isinstance(var, h5py.Dataset):  # a table, as anndata wrote before 0.7
-        return np.char.decode(var["index"].astype(bytes), "utf-8")
-    return member(var, var.attrs.get("_index", "_index")).asstr()[:].astype(str)
-
-
-def matrix_kind(matrix):
-    """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings."""
-    if isinstance(matrix, h5py.Dataset):
-        if matrix.ndim != 2:
-            raise InputError(
-                f"{matrix.file.filename}: {matrix.name} is not a matrix of cells by genes"
-            )
-        return "dense", matrix.shape
-    encoding = matrix.attrs.get("encoding-type", matrix.attrs.get("h5sparse_format", ""))
-    shape = matrix.attrs.get("shape", matrix.attrs.get("h5sparse_shape", ()))
-    kind = str(encoding)[:3]
-    if kind not in ("csr", "csc") or len(shape) != 2:
-        raise InputError(f"{matrix.file.filename}: {matrix.name} is neither CSR, CSC nor dense")
-    return kind, (int(shape[0]), int(shape[1]))
 
 
 class Plate:

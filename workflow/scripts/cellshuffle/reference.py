@@ -1,6 +1,6 @@
 """Cached results: the few files of a run from which every table and figure can be drawn again.
 
-python -m cellshuffle.reference results/demo results/reference   copies them
+python -m cellshuffle.reference results/demo results/reference config/config.yaml   copies them
 """
 
 import shutil
@@ -42,6 +42,6 @@ def copy_results(run, reference, config):
 
 
 if __name__ == "__main__":
-    copied = copy_results(*sys.argv[1:3], config="config/config.yaml")
+    copied = copy_results(*sys.argv[1:4])
     size = sum(path.stat().st_size for path in copied) / 2**20
     print(f"{sys.argv[2]}: {len(copied)} files, {size:.1f} MiB")

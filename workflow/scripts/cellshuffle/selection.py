@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.errors import InputError
+from cellshuffle.h5ad import gene_names, member, open_h5ad
 from cellshuffle.packing import Selection
-from cellshuffle.plates import gene_names, member, open_h5ad
 from cellshuffle.tables import column_codes, n_rows
 
 
@@ -66,7 +66,9 @@ def _split_mask(file, source, plate, split):
 
 def _gene_columns(file, layer, path):
     try:
-        wanted = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        if not Path(path).is_file():  # opening a pipe would wait for ever
+            raise FileNotFoundError
+        wanted = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
     except (FileNotFoundError, UnicodeDecodeError):
         raise InputError(
             f"{file.filename}: atlas: genes: {path} must be a text file, one gene a line"

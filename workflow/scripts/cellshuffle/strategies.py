@@ -3,6 +3,7 @@
 import numpy as np
 from scdataset import BlockShuffling, BlockWeightedSampling, Streaming
 
+from cellshuffle.entries import LOADING, is_weighted
 from cellshuffle.errors import InputError
 
 
@@ -49,16 +50,6 @@ SAMPLERS = {
     "BlockShuffling": BlockShuffling,
     "BlockWeightedSampling": SortedBlockWeightedSampling,
 }
-LOADING = ("sampler", "batch_size", "fetch_factor")  # keys of an entry that are not the sampler's
-
-
-def is_weighted(entry):
-    return entry["sampler"] == "BlockWeightedSampling"
-
-
-def is_sequential(entry):
-    """Whether the sampler reads the cells of the atlas in order."""
-    return entry["sampler"] == "Streaming"
 
 
 def make_sampler(entry, weights=None):
@@ -68,7 +59,7 @@ def make_sampler(entry, weights=None):
     the sampler as they are; batch_size and fetch_factor belong to the loader.
     Raises InputError when the sampler does not take the entry.
     """
-    options = {key: value for key, value in entry.items() if key not in LOADING}
+    options = {key: value for key, value in entry.items() if key not in ("sampler", *LOADING)}
     if is_weighted(entry):
         options["weights"] = weights
     try:

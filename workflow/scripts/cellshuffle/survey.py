@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.errors import InputError
+from cellshuffle.h5ad import matrix_kind, matrix_name, member, open_h5ad
 from cellshuffle.labels import read_lookup
-from cellshuffle.plates import matrix_kind, matrix_name, member, open_h5ad
 from cellshuffle.selection import select_cells
 from cellshuffle.tables import column_codes
 from cellshuffle.weights import possible_combinations
@@ -178,10 +178,7 @@ def _limit(found, request):
         found.cells[split] = min(found.cells[split], limit or found.cells[split])
 
 
-def count_cells(paths, layer=None):
-    """Cells of h5ad files together; nothing but the shape of the matrix is read."""
-    total = 0
-    for path in paths:
-        with open_h5ad(path) as file:
-            total += matrix_kind(member(file, matrix_name(file, layer)))[1][0]
-    return total
+def matrix_shape(path, layer=None):
+    """(cells, genes) of an h5ad file; nothing but the shape of the matrix is read."""
+    with open_h5ad(path) as file:
+        return matrix_kind(member(file, matrix_name(file, layer)))[1]

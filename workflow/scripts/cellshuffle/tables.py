@@ -4,10 +4,11 @@ import h5py
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.plates import member
+from cellshuffle.h5ad import attribute, index_of, member, values_of
 
 DATAFRAME = {"encoding-type": "dataframe", "encoding-version": "0.2.0"}
 CATEGORICAL = {"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False}
+ROWS = 2**18  # of a column held in memory while it is copied
 OLD_CATEGORIES = "__categories"  # where anndata before 0.8 kept the values of categorical columns
 
 
@@ -15,14 +16,14 @@ def n_rows(table):
     """Rows of an obs or var table, in the group encoding and in the older compound one."""
     if isinstance(table, h5py.Dataset):
         return len(table)
-    return len(member(table, table.attrs.get("_index", "_index")))
+    return len(index_of(table))
 
 
 def column_names(table):
     """Columns of a table, without its index."""
     if isinstance(table, h5py.Dataset):
         return [name for name in table.dtype.names if name != "index"]
-    index = table.attrs.get("_index", "_index")
+    index = attribute(table, "_index", "_index")
     return [name for name in table if name not in (index, OLD_CATEGORIES)]
 
 
@@ -44,7 +45,8 @@ def column_codes(file, column):
         return _encode(obs[column], file, column)
     stored = member(obs, column)
     if isinstance(stored, h5py.Group) and "codes" in stored:
-        return member(stored, "codes")[:], _strings(member(stored, "categories")[:])
+        categories = values_of(member(stored, "categories"))
+        return member(stored, "codes")[:], _strings(categories[:])
     if isinstance(stored, h5py.Group):  # nullable integers, booleans or strings
         codes, values = _encode(member(stored, "values")[:], file, column)
         return np.where(member(stored, "mask")[:], -1, codes), values
@@ -132,8 +134,28 @@ def _copy_rows(stored, parent, name, rows):
             below = None if part == "categories" else rows
             _copy_rows(member(stored, part), group, part, below)
         return
-    values = stored[()] if rows is None or stored.ndim == 0 else stored[:][rows]
-    copied = parent.create_dataset(name, data=values, dtype=stored.dtype)
+    n_rows = len(rows) if rows is not None and stored.ndim else None
+    shape = stored.shape if n_rows is None else (n_rows, *stored.shape[1:])
+    copied = parent.create_dataset(name, shape, stored.dtype)
+    if stored.ndim == 0:
+        copied[()] = stored[()]
+    else:
+        for low in range(0, shape[0], ROWS):
+            copied[low : low + ROWS] = _part(stored, rows, low)
     if stored.dtype.kind == "O":
         copied.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
     copied.attrs.update({key: value for key, value in stored.attrs.items() if key != "categories"})
+
+
+def _part(stored, rows, low):
+    """ROWS values of a column from the `low`-th on, of the sorted `rows` or (None) of all."""
+    if rows is None:
+        return stored[low : low + ROWS]
+    wanted = rows[low : low + ROWS]
+    return np.concatenate(
+        [
+            stored[first : first + ROWS][chosen - first]
+            for first in range(int(wanted[0]), int(wanted[-1]) + 1, ROWS)
+            for chosen in [wanted[(wanted >= first) & (wanted < first + ROWS)]]
+        ]
+    )

@@ -10,13 +10,20 @@ import torch
 
 from cellshuffle import distributed
 from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
-from cellshuffle.console import say
+from cellshuffle.console import say, silent
 from cellshuffle.errors import InputError
 from cellshuffle.evaluation import evaluate
 from cellshuffle.guards import check_finite, check_labels
 from cellshuffle.interruption import Stopped, term_signal
 from cellshuffle.loading import Batch, Loading, ahead, epoch_batches
-from cellshuffle.model import counts_type, heads, initial_parameters, losses_and_gradient
+from cellshuffle.model import (
+    TasksAtOnce,
+    counts_type,
+    for_copying,
+    heads,
+    initial_parameters,
+    losses_and_gradient,
+)
 from cellshuffle.plates import Rows
 
 GPU_LOOKS = 1000  # steps between two looks at a GPU's loss: each look makes the host wait for it
@@ -37,6 +44,7 @@ class Settings:
     threads: int = 1
     prefetch: int = 32  # batches prepared ahead of the model
     checkpoint_minutes: float = 10
+    world_size: int = 1  # processes that train the model together
 
 
 @dataclass
@@ -61,16 +69,21 @@ def train(train_data, test_data, classes, sampler, settings, checkpoint, fingerp
     Raises InputError when labels do not fit or the loss is not finite, Stopped after SIGTERM.
     """
     torch.set_num_threads(settings.threads)
+    torch.set_float32_matmul_precision("highest")  # whatever the environment says of TF32
     tasks = heads(classes)
     for (plates, labels), split in ((train_data, "train"), (test_data, "test")):
         check_labels(labels, len(plates), classes, split)
     state = new_state(train_data[0].n_genes, tasks, settings)
-    load_checkpoint(checkpoint, fingerprint, state, first_rank=distributed.rank() == 0)
+    load_checkpoint(
+        checkpoint, fingerprint, state, settings.epochs, first_rank=distributed.rank() == 0
+    )
+    distributed.check_agreement([state.epoch, state.step], "the checkpoint", state.weight.device)
 
     def save():
         total = distributed.sum_over_ranks(state.losses.clone())
         if distributed.rank() == 0:
             save_checkpoint(checkpoint, fingerprint, state, total)
+        distributed.wait_for_all()  # torchrun ends the others soon after the first of them has ended
         state.saved_at = time.monotonic()
 
     with torch.no_grad(), term_signal() as told_to_stop:
@@ -98,17 +111,15 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     batches = prepared_batches(plates, labels, sampler, settings, state, counts_type(device))
     order, seen, step, previous = hashlib.sha256(), 0, 0, None
     state.weight.grad.zero_()  # within an epoch, a step clears what the one before has written
-    bar = progress(promised, "cells", label)
+    bar = (progress if distributed.rank() == 0 else silent)(promised, "cells", label)
 
     for cells, counts, codes in state.timed(ahead(batches, settings.prefetch)):
         order.update(cells)
         step += 1
         n_cells, stop = len(cells), told_to_stop()
         save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
-        if distributed.world_size() > 1:  # all stop at the same step, after the same global batch
-            n_cells, stop, save_now = distributed.sum_over_ranks(
-                torch.tensor([n_cells, stop, save_now], device=device)
-            ).tolist()
+        # All processes stop at the same step, after the same global batch.
+        n_cells, stop, save_now = distributed.sums(n_cells, stop, save_now, device=device)
 
         if step > done_before:  # else an earlier job took this step
             take_step(state, counts, codes, tasks, n_cells, previous)
@@ -125,7 +136,9 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
         bar.update(n_cells)
 
     bar.close()
-    check_finite(state.losses, step, settings)
+    began = time.perf_counter()
+    check_finite(state.losses, step, settings)  # waits for a GPU to have done what it was told
+    state.epoch_seconds += time.perf_counter() - began
     if seen != promised:
         raise InputError(f"{label}: {seen} cells were read, but the strategy promised {promised}")
     return seen, combined_digest(order)
@@ -139,9 +152,12 @@ def take_step(state, counts, codes, tasks, n_cells, previous):
     """
     logits = counts.times(state.weight) + state.bias
     codes = codes.to(state.weight.device, non_blocking=True)
-    losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
-    if distributed.world_size() > 1:  # the sum below fills rows that this process does not know of
-        state.weight.grad.zero_()
+    if state.at_once:
+        losses, gradient = state.at_once.losses_and_gradient(logits, codes, n_cells)
+    else:
+        losses, gradient = losses_and_gradient(logits, codes, tasks, n_cells)
+    if distributed.world_size() > 1 and not state.at_once:
+        state.weight.grad.zero_()  # the sum below has filled rows that this process does not know of
         previous = None
     counts.write_gradient(gradient, state.weight.grad, previous)
     torch.sum(gradient, dim=0, out=state.bias.grad)
@@ -203,7 +219,7 @@ def prepared_batches(plates, labels, sampler, settings, state, counts_of):
             yield batch.cells, None, None
         else:
             counts = counts_of(batch.rows, settings.transform, plates.n_genes)
-            yield batch.cells, counts, torch.from_numpy(batch.labels)
+            yield batch.cells, counts, for_copying(batch.labels)
 
 
 def combined_digest(order):
@@ -214,9 +230,8 @@ def combined_digest(order):
     return hashlib.sha256("".join(digest.hex() for digest in digests).encode()).hexdigest()
 
 
-def device_of(settings):
+def device_of(device):
     """The device that `auto` stands for here, or the one asked for; InputError when there is none."""
-    device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device != "cpu" and not torch.cuda.is_available():
@@ -228,8 +243,10 @@ def device_of(settings):
 
 def new_state(n_genes, tasks, settings):
     """The state before the first step, on the device."""
-    device = device_of(settings)
+    device = device_of(settings.device)
     weight, bias = (p.to(device) for p in initial_parameters(n_genes, tasks, settings.seed))
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     adam = torch.optim.Adam([weight, bias], lr=settings.learning_rate, fused=True)
-    return State(weight, bias, adam, torch.zeros(len(tasks), dtype=torch.float64, device=device))
+    losses = torch.zeros(len(tasks), dtype=torch.float64, device=device)
+    at_once = TasksAtOnce(tasks, len(bias), device) if device != "cpu" else None
+    return State(weight, bias, adam, losses, at_once)

@@ -10,14 +10,18 @@ BLOCK = 2**22  # cells held in memory at a time
 MOST_COMBINATIONS = 2**27  # possible ones; counted in 8 bytes each
 
 
-def combination_weights(codes, n_classes, baseline=1000):
+def combination_weights(codes, n_classes, baseline=1000, out=None):
     """Sampling weight per cell that balances label combinations, damped for rare ones.
 
-    codes: (n_cells, k) int codes, one column a balanced label; n_classes: k class counts.
+    codes: (n_cells, k) int codes, one column a balanced label; n_classes: k class counts; out:
+    (n_cells,) float64 array to write to, such as a memory map.
     Returns (n_cells,) float64: n_cells / (n_combinations * (count + baseline)).
     """
-    count = count_combinations(codes, n_classes)
-    return weight_of_count(count, baseline)[combine(codes, n_classes)]
+    out = np.empty(len(codes)) if out is None else out
+    weight = weight_of_count(count_combinations(codes, n_classes), baseline)
+    for low in range(0, len(codes), BLOCK):
+        out[low : low + BLOCK] = weight[combine(codes[low : low + BLOCK], n_classes)]
+    return out
 
 
 def combine(codes, n_classes):
@@ -37,7 +41,10 @@ def possible_combinations(n_classes):
 
 
 def count_combinations(codes, n_classes):
-    """(prod(n_classes),) cells of every possible combination; reads a block of cells at a time."""
+    """(prod(n_classes),) int64 cells of every possible combination of (n_cells, k) codes, by block.
+
+    Raises InputError when there are too many combinations to count.
+    """
     count = np.zeros(possible_combinations(n_classes), np.int64)
     for low in range(0, len(codes), BLOCK):
         count += np.bincount(combine(codes[low : low + BLOCK], n_classes), minlength=len(count))
@@ -45,7 +52,7 @@ def count_combinations(codes, n_classes):
 
 
 def weight_of_count(count, baseline):
-    """Weight of a cell of each combination; combinations without cells have weight 0."""
+    """(n,) float64 weight of a cell of each combination of (n,) counts; 0 where it has no cells."""
     present = count > 0
     weight = np.zeros(len(count))
     weight[present] = count.sum() / (present.sum() * (count[present] + baseline))

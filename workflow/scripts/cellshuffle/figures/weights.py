@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
+from cellshuffle.entries import is_weighted
 from cellshuffle.figures.style import GREY, looks, new_figure, short
 from cellshuffle.weights import weight_of_count
 from cellshuffle.words import listed, within, words
@@ -30,7 +31,7 @@ def draw(combinations, draws, config, baseline):
 
 def _shown(config, baseline):
     """The baseline and the weighted strategies, or all where none is weighted; at most eight."""
-    weighted = [s for s, e in config["strategies"].items() if "Weighted" in e["sampler"]]
+    weighted = [s for s, e in config["strategies"].items() if is_weighted(e)]
     chosen = {baseline, *weighted} if weighted else set(config["strategies"])
     return [s for s in config["strategies"] if s in chosen][:8]
 

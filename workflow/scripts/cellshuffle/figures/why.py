@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from cellshuffle.diversity import entropy_bits, entropy_bounds
+from cellshuffle.entries import is_weighted, loading_of
 from cellshuffle.figures.style import GREY, looks, new_figure, strategy_rows
 from cellshuffle.words import tested_on, words
 
@@ -84,14 +85,14 @@ def _plate_entropy(axes, entropies, strips, config):
     for row, strategy in enumerate(strategies):
         entry = config["strategies"][strategy]
         if "block_size" in entry:
-            batch = entry.get("batch_size") or config["training"]["batch_size"]
+            batch = loading_of(entry, config["training"])["batch_size"]
             low, high = entropy_bounds(_epoch_share(strips[strategy]), batch, entry["block_size"])
             axes.plot([low, high], [row + 0.28] * 2, color="black", linewidth=0.9, marker="|",
                       markersize=5, solid_capstyle="butt", zorder=2)  # fmt: skip
 
 
 def _weighted(config, strategy):
-    return "Weighted" in config["strategies"][strategy]["sampler"]
+    return is_weighted(config["strategies"][strategy])
 
 
 def _epoch_share(strip):
