@@ -68,7 +68,7 @@ test-faults: $(VENV)/.complete-test
 	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/test_faults.py -k twenty
 
 # Speed and memory against what else there is, a table and a figure a question under results/bench/; some
-# 20 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
+# 25 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
 bench: $(BENCHES)
 
 $(BENCHES): env

@@ -1,7 +1,7 @@
 """How fast does each strategy read cells, from packed plates, original plates and other loaders?
 
 `python benchmarks/loaders.py [--quick]`: batches of 64 and their labels, no model, warm and cold
-page cache. Writes results/bench/loaders.{csv,md,svg,png}.
+page cache. Writes results/bench/loaders.{csv,md} and loaders_{warm,cold}.{svg,png}.
 """
 
 import argparse
@@ -63,10 +63,10 @@ def contenders(data, collection, others):
     for loader, strategies in others.items():
         for name, run in strategies.items():
             runs[loader, name] = run
-    return runs | limits(data, "streaming")
+    return runs | limits(data)
 
 
-def limits(data, name):
+def limits(data, name="streaming"):
     """Plain sequential reads of the same bytes."""
     cells = len(data.labels("train"))
     return {
@@ -83,7 +83,7 @@ def cold_contenders(data, collection):
         runs["packed, cold", name] = lambda e=entry: own(data.train, data, e, one_pass=True)
         runs["original, cold", name] = lambda e=entry: own(data.originals, data, e, one_pass=True)
         runs["reference, cold", name] = lambda e=entry: published(collection, data, e, encoders)
-    runs |= {(f"{loader}, cold", name): run for (loader, name), run in limits(data, name).items()}
+    runs |= {(f"{loader}, cold", name): run for (loader, name), run in limits(data).items()}
 
     def dropped(run):
         def cold():
@@ -96,7 +96,7 @@ def cold_contenders(data, collection):
 
 
 def bars(median):
-    """The issue's table, from {(loader, strategy): median cells/s}."""
+    """Rows of the table of targets, from {(loader, strategy): median cells/s}."""
     rows = []
     least = {"random_sampling": 50, "true_weighted": 50}
     for name in (name for loader, name in median if loader == "packed"):
@@ -130,11 +130,14 @@ def main(quick):
         for (loader, name), rates in values.items()
     ]
     measure.write_tables("loaders", rows, bars(median))
-    groups = {}
+    groups = {"warm": {}, "cold": {}}
     for (loader, name), rates in values.items():
-        groups.setdefault(loader, {})[name] = statistics.median(rates)
-    title = "Loading, 62,710 genes, batches of 64"
-    measure.draw_bars("loaders", groups, "cells per second", title)
+        cache = "cold" if loader.endswith(", cold") else "warm"
+        loader = loader.removesuffix(", cold")
+        groups[cache].setdefault(loader, {})[name] = statistics.median(rates)
+    for cache, found in groups.items():
+        title = f"Loading, 62,710 genes, batches of 64, {cache} page cache"
+        measure.draw_bars(f"loaders_{cache}", found, "cells per second", title)
 
 
 if __name__ == "__main__":

@@ -46,16 +46,16 @@ def median_row(name, values, unit, **more):
 
 
 def bar(what, ratio, least):
-    """A row of the table of bars."""
+    """A row of the table of targets (benchmarks/README.md says whose they are)."""
     met = "met" if ratio >= least else "NOT MET"
-    return {"bar": what, "measured": f"{ratio:.3g}", "required": f"{least:.3g}", "verdict": met}
+    return {"target": what, "measured": f"{ratio:.3g}", "required": f"{least:.3g}", "verdict": met}
 
 
 def ceiling(what, value, most):
-    """A row of the table of bars, for what must not be larger."""
+    """A row of the table of targets, for what must not be larger."""
     met = "met" if value <= most else "NOT MET"
     return {
-        "bar": what,
+        "target": what,
         "measured": f"{value:.3g}",
         "required": f"at most {most:.3g}",
         "verdict": met,
@@ -89,9 +89,9 @@ def _readable(value):
 
 
 def draw_bars(name, groups, label, title):
-    """Write results/bench/<name>.svg and .png: a logarithmic bar a row, grouped by colour.
+    """Write results/bench/<name>.svg and .png: a logarithmic bar a value, together by row.
 
-    groups: {legend: {row: value}}.
+    groups: {legend: {row: value}}; a legend has one colour.
     """
     import matplotlib as mpl
 
@@ -99,18 +99,27 @@ def draw_bars(name, groups, label, title):
     from matplotlib import pyplot as plt
 
     rows = list(dict.fromkeys(row for values in groups.values() for row in values))
-    height = 0.8 / len(groups)
-    figure, axes = plt.subplots(figsize=(8, 1.2 + 0.2 * len(rows) * max(2, len(groups))))
-    for k, (legend, values) in enumerate(groups.items()):
-        places = [rows.index(row) + (k - (len(groups) - 1) / 2) * height for row in values]
-        drawn = axes.barh(places, list(values.values()), height, label=legend)
-        axes.bar_label(drawn, [f"{v:,.0f}" for v in values.values()], padding=2, fontsize=6)
-    axes.set(yticks=range(len(rows)), yticklabels=rows, xscale="log", xlabel=label, title=title)
+    colours = dict(zip(groups, mpl.color_sequences["tab20"], strict=False))
+    n_bars = sum(map(len, groups.values())) + len(rows)
+    figure, axes = plt.subplots(figsize=(8, 1.5 + 0.16 * n_bars + 0.2 * len(groups)))
+    place, middles = 0, []
+    for row in rows:
+        first = place
+        for legend, values in groups.items():
+            if row in values:
+                bar = axes.barh(place, values[row], 0.9, color=colours[legend])
+                axes.bar_label(bar, [f"{values[row]:,.0f}"], padding=2, fontsize=6)
+                place += 1
+        middles.append((first + place - 1) / 2)
+        place += 1
+    axes.set(yticks=middles, yticklabels=rows, xscale="log", xlabel=label, title=title)
+    axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.01)
     if len(groups) > 1:
-        axes.legend(fontsize=7)
-    figure.tight_layout()
+        handles = [mpl.patches.Patch(color=colours[legend], label=legend) for legend in groups]
+        figure.legend(handles=handles, fontsize=7, loc="outside lower center", ncols=3)
+    figure.set_layout_engine("constrained")
     for suffix in ("svg", "png"):
         figure.savefig(RESULTS / f"{name}.{suffix}", dpi=150)
     plt.close(figure)
