@@ -76,7 +76,7 @@ def _deciding(job, classes):
         "epochs",
     )  # more epochs are the same and then some
     settings = {key: value for key, value in job["settings"].items() if key not in how}
-    settings["device"] = device_of(job["settings"]["device"])
+    settings["device"] = device_of(Settings(**job["settings"]).device)
     return {
         "entry": job["entry"],
         "settings": settings,
@@ -128,7 +128,7 @@ def _write(job, result, plates, classes, test_labels):
 if __name__ == "__main__":
     try:
         description = read_json(sys.argv[1])
-        distributed.join(device_of(description["settings"]["device"]))
+        distributed.join(device_of(Settings(**description["settings"]).device))
         run_job(description)
     except (InputError, Stopped) as reason:
         sys.exit("\n".join(SAID + line for line in str(reason).splitlines()))

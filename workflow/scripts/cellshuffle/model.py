@@ -35,18 +35,22 @@ def heads(classes):
 
 
 def initial_parameters(n_genes, heads, seed):
-    """Weight (n_genes, n_columns), Xavier-uniform per head, and zero bias (n_columns,); float32, on the CPU.
-
-    n_columns: the sum of classes, rounded up to a multiple of 4, so that every row begins where a
-    processor reads four numbers at once. The columns added are 0, their gradient is, and so they stay.
-    """
+    """Weight (n_genes, sum of classes), Xavier-uniform per head, and zero bias; float32, on the CPU."""
     generator = torch.Generator().manual_seed(seed)
-    weight = torch.zeros(n_genes, -(-heads[-1].columns.stop // 4) * 4)
+    weight = torch.empty(n_genes, heads[-1].columns.stop)
     for head in heads:
         block = torch.empty(n_genes, head.n_classes)
         torch.nn.init.xavier_uniform_(block, generator=generator)
         weight[:, head.columns] = block
     return weight, torch.zeros(weight.shape[1])
+
+
+def padded(parameter):
+    """A parameter with columns of 0 added, up to a multiple of 4: a processor reads four numbers at once.
+
+    The gradient of these columns is 0, so they stay 0.
+    """
+    return torch.nn.functional.pad(parameter, (0, -parameter.shape[-1] % 4))
 
 
 def transformed(rows, transform):

@@ -23,6 +23,7 @@ from cellshuffle.model import (
     heads,
     initial_parameters,
     losses_and_gradient,
+    padded,
 )
 from cellshuffle.plates import Rows
 
@@ -244,7 +245,8 @@ def device_of(device):
 def new_state(n_genes, tasks, settings):
     """The state before the first step, on the device."""
     device = device_of(settings.device)
-    weight, bias = (p.to(device) for p in initial_parameters(n_genes, tasks, settings.seed))
+    parameters = initial_parameters(n_genes, tasks, settings.seed)
+    weight, bias = (padded(parameter).to(device) for parameter in parameters)
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     adam = torch.optim.Adam([weight, bias], lr=settings.learning_rate, fused=True)
     losses = torch.zeros(len(tasks), dtype=torch.float64, device=device)
