@@ -41,7 +41,6 @@ localrules:
     all,
     figures,
     note_plate,
-    note_tasks,
     plan,
 
 

@@ -2,8 +2,8 @@
 
 
 # A plate, or what is kept of it, has changed: that one is packed again. The check of the input is `ancient` to
-# packing, so that one plate's change does not pack all of them again; and beside an `ancient` input that is being
-# made, Snakemake looks past all other reasons to run but an input that is being made too: hence this file.
+# packing, so that one plate's change does not pack all of them again; and of all jobs behind one that runs, Snakemake
+# sees no other reason to run than an input that is being made too: hence this file.
 rule note_plate:
     input:
         plate=lambda wildcards: given(source_path(wildcards.plate)),

@@ -40,7 +40,11 @@ rule check_input:
     resources:
         **CELLS,
     params:
-        request=CHECK_REQUEST,
+        # Since it takes `threads`, Snakemake does not compare it: other weights alone need no labels made again.
+        request=lambda wildcards, threads: CHECK_REQUEST,
+        deciding={
+            key: CHECK_REQUEST[key] for key in CHECK_REQUEST if key not in ("balance", "columns")
+        },
         stamps=[stamp(path) for path in [*map(published_path, SOURCES), *lookup_tables()]],
     script:
         "../scripts/check_input.py"

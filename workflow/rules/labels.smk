@@ -1,24 +1,10 @@
 # What every cell is, and how often it is to be drawn: once for all strategies and seeds.
 
 
-# The tasks, or a table, have changed: see note_plate. A check that is made again must not train all again.
-rule note_tasks:
-    input:
-        tables=lambda wildcards: given(lookup_tables()),
-    output:
-        touch(f"{RUN}/labels/noted"),
-    params:
-        tasks=config["tasks"],
-        plates=PLATES,
-        max_cells=MAX_CELLS,
-        stamps=lambda wildcards: [stamp(path) for path in lookup_tables()],
-
-
 # Encode every task of every cell, train and test.
 rule encode_labels:
     input:
-        ancient(CHECKED),
-        f"{RUN}/labels/noted",
+        CHECKED,
         train=plate_paths("train"),
         test=plate_paths("test"),
         tables=lambda wildcards: given(lookup_tables()),
