@@ -1,5 +1,6 @@
 """Small atlases in every form in which h5ad files come."""
 
+import importlib.util
 from pathlib import Path
 
 import anndata
@@ -81,6 +82,70 @@ def write_anndata_06(path, counts, obs, raw=False):
             table[column] = values.codes.to_numpy()
             file[f"uns/{column}_categories"] = _bytes(values.categories)
         file["obs"] = pd.DataFrame(table).to_records(index=False, column_dtypes=kinds)
+
+
+def write_plate(path, matrix, form, layout, index_type):
+    """An h5ad of a dense (n_cells, n_genes) array, by h5py alone; zeros are not stored.
+
+    form: csr, csc or dense; layout: how h5py stores the arrays; index_type: of the gene indices.
+    """
+    with h5py.File(path, "w") as file:
+        if form == "dense":
+            chunked = layout | {"chunks": (3, 4), "maxshape": (None, None)} if layout else {}
+            file.create_dataset("X", data=matrix, **chunked)
+        else:
+            sparse = {"csr": sp.csr_array, "csc": sp.csc_array}[form](matrix)
+            group = file.create_group("X")
+            group.attrs.update({"encoding-type": f"{form}_matrix", "encoding-version": "0.1.0"})
+            group.attrs["shape"] = np.array(matrix.shape)
+            for name in ("data", "indices", "indptr"):
+                values = getattr(sparse, name)
+                values = values if name == "data" else values.astype(index_type)
+                room = {"maxshape": (None,)} if layout else {}
+                group.create_dataset(name, data=values, **layout, **room)
+        for name, size in zip(("obs", "var"), matrix.shape, strict=True):
+            table = file.create_group(name)
+            table.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
+            table.attrs.update({"_index": "_index", "column-order": np.array([], float)})
+            names = np.array([f"{name}{k}" for k in range(size)], h5py.string_dtype())
+            index = table.create_dataset("_index", data=names, dtype=h5py.string_dtype())
+            index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+
+
+def dense(rows, n_genes):
+    """Rows of the library's reader as a (n_cells, n_genes) array; scipy checks the pointers."""
+    shape = (len(rows.indptr) - 1, n_genes)
+    return sp.csr_array((rows.data, rows.indices.astype(np.int64), rows.indptr), shape).toarray()
+
+
+def sound_plate(number, n_cells=60, n_genes=30):
+    """A plate without fault, as an AnnData, with other cells for every number."""
+    generator = np.random.default_rng(number)
+    obs = pd.DataFrame(
+        {
+            "drug": pd.Categorical([f"d{k % 4}" for k in range(n_cells)]),
+            "line": pd.Categorical([f"l{k % 3}" for k in range(n_cells)]),
+            "size": generator.random(n_cells),
+        },
+        index=[f"cell{number}_{k}" for k in range(n_cells)],
+    )
+    counts = sp.csr_matrix(generator.poisson(0.5, (n_cells, n_genes)).astype(np.float32))
+    return anndata.AnnData(counts, obs, pd.DataFrame(index=[f"g{k}" for k in range(n_genes)]))
+
+
+def write_sound_atlas(folder):
+    """Three sound plates and a lookup table."""
+    for number in (1, 2, 3):
+        sound_plate(number).write_h5ad(folder / f"plate{number}.h5ad")
+    rows = [{"drug": f"d{k}", "moa": f"m{k % 2}"} for k in range(4)]
+    pd.DataFrame(rows).to_csv(folder / "moa.csv", index=False)
+
+
+def blood_cells():
+    """Path of the 700 real cells inside the scanpy package, which is not imported."""
+    found = importlib.util.find_spec("scanpy")
+    assert found, "scanpy is not installed: `make test` does that, see requirements-test.txt"
+    return Path(found.origin).parent / "datasets/10x_pbmc68k_reduced.h5ad"
 
 
 def _genes(counts):

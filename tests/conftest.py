@@ -1,14 +1,18 @@
-"""A small simulated atlas and its finished run, made once by the real workflow for all tests."""
+"""What tests share: atlases with their configurations, the real workflow run on them, small disks, clones."""
 
 import copy
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
 import yaml
+from atlases import write_sound_atlas
 
 # A busy machine may be slow; and what CI tests is the change, not the luck of the draw.
 hypothesis.settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
@@ -56,6 +60,28 @@ SMALL = {
 }
 
 
+# Of the three sound plates of `sound_atlas`.
+SOUND = {
+    "run": "bad",
+    "atlas": {
+        "dir": "atlas",
+        "plate_file": "plate{plate}.h5ad",
+        "train_plates": [1, 2],
+        "test_plates": [3],
+    },
+    "tasks": {
+        "drug": {"column": "drug"},
+        "moa": {
+            "column": "drug",
+            "lookup": {"table": "atlas/moa.csv", "key": "drug", "value": "moa"},
+        },
+    },
+    "weights": {"balance": ["drug", "line"]},
+    "strategies": {"streaming": {"sampler": "Streaming"}},
+    "training": {"seeds": [0], "epochs": 1},
+}
+
+
 def merged(config, changes):
     """A deep copy of `config` with nested `changes`; a value of ... removes its key."""
     result = copy.deepcopy(config)
@@ -69,15 +95,25 @@ def merged(config, changes):
     return result
 
 
-def snakemake(folder, config, *arguments, check=True, cores=2):
-    """Run the workflow in `folder` with `config` (a dict, or YAML); the output is in .stdout."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+def on_existing_atlas(small_run, **changes):
+    """The small configuration with the plates of the finished run as published ones."""
+    config = merged(SMALL, {"atlas": {"dir": str(small_run / "data/small"), "simulate": ...}})
+    config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
+    return merged(config, changes)
+
+
+def prepare(folder, config, *arguments, cores, name="config.yaml"):
+    """Write `config` (a dict, or YAML) into `folder`; the command that runs the workflow with it there."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     if not isinstance(config, str):
         config = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(config)
+    (Path(folder) / name).write_text(config)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--configfile", "config.yaml", "--cores", str(cores), *arguments]
+    return [*command, "--configfile", name, "--cores", str(cores), *arguments]
+
+
+def finished(command, folder, check=True):
+    """Run a command in a folder to its end; what it said, errors included, is in .stdout."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -92,6 +128,38 @@ def snakemake(folder, config, *arguments, check=True, cores=2):
     return done
 
 
+def snakemake(folder, config, *arguments, check=True, cores=2):
+    """Run the workflow in `folder` with `config` (a dict, or YAML); the output is in .stdout."""
+    return finished(prepare(folder, config, *arguments, cores=cores), folder, check)
+
+
+def snakemake_in(folder, *arguments, cores=1):
+    """Run the workflow that lies in `folder` there, with its own configuration; the output."""
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
+    return finished(command, folder).stdout
+
+
+def start(folder, config, *arguments, cores, name="config.yaml", output=subprocess.PIPE):
+    """Start the workflow in a process group of its own."""
+    return subprocess.Popen(
+        prepare(folder, config, *arguments, cores=cores, name=name),
+        cwd=folder,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def fails(words, *run, **options):
+    """Assert that a run fails, with these words in what the user sees, and no traceback."""
+    done = snakemake(*run, **options, check=False)
+    assert done.returncode != 0, done.stdout
+    for word in words:
+        assert word in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+
+
 def training_files(strategies, seeds, run="small"):
     """The metrics.json of every training: what to ask the workflow for when figures do not matter."""
     return [
@@ -101,9 +169,14 @@ def training_files(strategies, seeds, run="small"):
     ]
 
 
-@pytest.fixture(scope="session")
-def small_config():
-    return SMALL
+def copy_repository(folder):
+    """Copy the files that git has, or would have, with today's modification times."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    for name in listed.stdout.splitlines():
+        if (REPOSITORY / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +185,54 @@ def small_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     snakemake(folder, SMALL, "results/small/metrics.csv", "results/small/weights/cells.npy")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sound_atlas(tmp_path_factory):
+    """Folder with three sound plates and the lookup table."""
+    folder = tmp_path_factory.mktemp("sound")
+    write_sound_atlas(folder)
+    return folder
+
+
+@pytest.fixture
+def sound(sound_atlas, tmp_path):
+    """A folder of its own with the sound atlas, for SOUND to run in or for a test to spoil."""
+    shutil.copytree(sound_atlas, tmp_path / "atlas")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def redrawn(tmp_path_factory):
+    """A clone in which the cached results were drawn: its folder, rules that ran, tables as committed."""
+    folder = tmp_path_factory.mktemp("clone")
+    copy_repository(folder)
+    cached = folder / "results/reference"
+    tables = {name: (cached / name).read_bytes() for name in CACHED_TABLES}
+    for name in tables:
+        (cached / name).unlink()
+    log = snakemake_in(folder, "figures", "--config", "run=reference")
+    ran = set(re.findall(r"^(?:local)?rule (\w+):$", log, re.MULTILINE))
+    return SimpleNamespace(folder=folder, rules=ran, tables=tables)
+
+
+CACHED_TABLES = ["metrics.csv", "comparison.csv", "comparison.md"]
+
+
+@pytest.fixture
+def disk():
+    """A function that mounts a small disk at a folder, or makes it another size."""
+    mounted = []
+
+    def mount(folder, size):
+        again = folder in mounted
+        folder.mkdir(parents=True, exist_ok=True)
+        options = f"remount,size={size}" if again else f"size={size}"
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("file systems cannot be mounted here")
+        mounted.append(folder)
+
+    yield mount
+    for folder in dict.fromkeys(mounted):
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

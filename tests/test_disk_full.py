@@ -3,43 +3,23 @@
 import errno
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from atlases import sound_plate
 from cellshuffle import files
 from cellshuffle.files import create_npy, save_npz, whole
-from conftest import merged, snakemake
-from test_inputs import CONFIG, plate
+from conftest import SOUND, merged, snakemake
 
 TARGETS = [f"results/bad/{name}" for name in ("comparison.csv", "metrics.csv")]
 SMALL_DISK = {"weights": {"balance": ["drug"]}, "tasks": {"moa": ...}}
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """A function that mounts a small disk at a folder, or makes it another size."""
-    mounted = []
-
-    def mount(folder, size):
-        again = folder in mounted
-        folder.mkdir(parents=True, exist_ok=True)
-        options = f"remount,size={size}" if again else f"size={size}"
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("file systems cannot be mounted here")
-        mounted.append(folder)
-
-    yield mount
-    for folder in dict.fromkeys(mounted):
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
 def atlas(tmp_path):
     (tmp_path / "atlas").mkdir()
     for number, n_cells in ((1, 3000), (2, 3000), (3, 500)):
-        plate(number, n_cells, genes=200).write_h5ad(
+        sound_plate(number, n_cells, n_genes=200).write_h5ad(
             tmp_path / f"atlas/plate{number}.h5ad", compression="gzip"
         )
     return tmp_path
@@ -58,7 +38,7 @@ def unfinished(folder):
 
 def test_the_check_says_how_much_packing_needs(atlas, disk):
     disk(atlas / "results", "2m")
-    done = snakemake(atlas, merged(CONFIG, SMALL_DISK), *TARGETS, check=False)
+    done = snakemake(atlas, merged(SOUND, SMALL_DISK), *TARGETS, check=False)
     assert done.returncode != 0
     assert "packing the plates needs about" in done.stdout and "are free" in done.stdout
     assert "Traceback" not in done.stdout
@@ -67,7 +47,7 @@ def test_the_check_says_how_much_packing_needs(atlas, disk):
 
 def test_a_run_ends_well_after_every_shortage(atlas, disk):
     """The disk is full when packing, encoding, training and gathering begin, one after the other."""
-    config, results = merged(CONFIG, SMALL_DISK), atlas / "results"
+    config, results = merged(SOUND, SMALL_DISK), atlas / "results"
     disk(results, "40m")
     snakemake(atlas, config, "results/bad/checked.json")
     steps = {

@@ -5,15 +5,12 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import REPOSITORY, snakemake
+from conftest import snakemake, start
 
 CONFIG = {
     "run": "faults",
@@ -100,12 +97,8 @@ def run_and_kill(folder, phase, generator):
 
     Returns the phase that was hit, None when the pipeline ended before.
     """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    command += ["--configfile", "config.yaml", "--cores", "2", *TARGETS]
     with open(folder / "output.txt", "ab") as output:
-        run = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=output, start_new_session=True
-        )
+        run = start(folder, CONFIG, *TARGETS, cores=2, output=output)
     order = ["between jobs", *PHASES]
     while run.poll() is None:
         if order.index(phase_of(running_rules(run.pid))) >= order.index(phase):
@@ -123,7 +116,6 @@ def run_and_kill(folder, phase, generator):
 
 def kill_often(folder, phases, seed):
     """Kill the pipeline once in each of `phases`, then let it end; how many kills hit which phase."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG, sort_keys=False))
     generator = random.Random(seed)
     hits = Counter(run_and_kill(folder, phase, generator) for phase in phases)
     snakemake(folder, CONFIG, *TARGETS)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import REPOSITORY, SMALL
 
-TRAINING_NEEDS = {"numpy", "h5py", "torch", "scdataset"}
+# Packages that training does without: it needs numpy, h5py, torch and scdataset.
 OTHERS = ["snakemake", "matplotlib", "sklearn", "pandas", "scipy", "anndata", "pyarrow", "tqdm"]
 OTHERS += ["yaml", "jsonschema"]
 BLOCK = """

@@ -7,7 +7,7 @@ import anndata
 import h5py
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from atlases import dense, write_plate
 from cellshuffle.errors import InputError
 from cellshuffle.packing import Selection, pack
 from cellshuffle.plates import Plate, Plates
@@ -25,31 +25,6 @@ LAYOUTS = [
 VALUES = [np.float32, np.float64, np.int32, np.int64, np.uint8, np.uint16]
 
 
-def write_plate(path, matrix, form, layout, index_type):
-    """An h5ad of a dense (n_cells, n_genes) array; zeros are not stored, empty rows stay empty."""
-    with h5py.File(path, "w") as file:
-        if form == "dense":
-            chunked = layout | {"chunks": (3, 4), "maxshape": (None, None)} if layout else {}
-            file.create_dataset("X", data=matrix, **chunked)
-        else:
-            sparse = {"csr": sp.csr_array, "csc": sp.csc_array}[form](matrix)
-            group = file.create_group("X")
-            group.attrs.update({"encoding-type": f"{form}_matrix", "encoding-version": "0.1.0"})
-            group.attrs["shape"] = np.array(matrix.shape)
-            for name in ("data", "indices", "indptr"):
-                values = getattr(sparse, name)
-                values = values if name == "data" else values.astype(index_type)
-                room = {"maxshape": (None,)} if layout else {}
-                group.create_dataset(name, data=values, **layout, **room)
-        for name, size in zip(("obs", "var"), matrix.shape, strict=True):
-            table = file.create_group(name)
-            table.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0"})
-            table.attrs.update({"_index": "_index", "column-order": np.array([], float)})
-            names = np.array([f"{name}{k}" for k in range(size)], h5py.string_dtype())
-            index = table.create_dataset("_index", data=names, dtype=h5py.string_dtype())
-            index.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
-
-
 @st.composite
 def atlases(draw, forms=("csr", "dense")):
     """([(n_cells, n_genes) array, ...], how each is written)."""
@@ -64,12 +39,6 @@ def atlases(draw, forms=("csr", "dense")):
         index_type = draw(st.sampled_from([np.int32, np.int64]))
         ways.append((draw(st.sampled_from(forms)), draw(st.sampled_from(LAYOUTS)), index_type))
     return matrices, ways
-
-
-def dense(rows, n_genes):
-    """Rows of the reader as an array; scipy checks the pointers."""
-    shape = (len(rows.indptr) - 1, n_genes)
-    return sp.csr_array((rows.data, rows.indices.astype(np.int64), rows.indptr), shape).toarray()
 
 
 @settings(max_examples=120, deadline=None)

@@ -1,27 +1,18 @@
 """The whole pipeline on real cells from a file that was published by others, by configuration alone."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from atlases import blood_cells
 from cellshuffle.files import load_npy, read_json
 from conftest import REPOSITORY, merged, snakemake
 
 # The file is of an anndata older than 0.7, which anndata has much to say about.
 pytestmark = pytest.mark.filterwarnings("ignore")
-NAME = "10x_pbmc68k_reduced.h5ad"
-
-
-def scanpy_datasets():
-    """Folder of the data sets inside the scanpy package, which is not imported."""
-    found = importlib.util.find_spec("scanpy")
-    assert found, "scanpy is not installed: `make test` does that, see requirements-test.txt"
-    return Path(found.origin).parent / "datasets"
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +20,10 @@ def own_run(tmp_path_factory):
     """(folder in which config/own_atlas.yaml has run, with that config and the cells)."""
     folder = tmp_path_factory.mktemp("real")
     config = yaml.safe_load((REPOSITORY / "config/own_atlas.yaml").read_text())
-    own = {"atlas": {"dir": str(scanpy_datasets())}, "training": {"epochs": 2, "seeds": [0]}}
+    own = {"atlas": {"dir": str(blood_cells().parent)}, "training": {"epochs": 2, "seeds": [0]}}
     config = merged(config, own)
     snakemake(folder, config)
-    return folder, config, anndata.read_h5ad(scanpy_datasets() / NAME)
+    return folder, config, anndata.read_h5ad(blood_cells())
 
 
 def test_cells_are_split_and_labelled_as_in_the_file(own_run):

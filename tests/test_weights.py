@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from cellshuffle.errors import InputError
 from cellshuffle.weights import combination_weights, count_combinations
-from conftest import SMALL, merged, snakemake
+from conftest import on_existing_atlas, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -68,11 +68,7 @@ def test_files_of_a_run(small_run):
 
 
 def test_balance_over_a_column_that_is_no_task(small_run, tmp_path):
-    config = merged(SMALL, {"weights": {"balance": ["plate", "drug"]}, "run": "other"})
-    config["atlas"] = merged(
-        config["atlas"], {"dir": str(small_run / "data/small"), "simulate": ...}
-    )
-    config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
+    config = on_existing_atlas(small_run, weights={"balance": ["plate", "drug"]}, run="other")
     held = "results/other/diversity/streaming"
     snakemake(tmp_path, config, "results/other/weights/cells.npy", f"{held}/entropy.csv")
     table = pd.read_csv(tmp_path / "results/other/weights/combinations.csv")
