@@ -18,7 +18,7 @@ from cellshuffle.scores import SCORES, class_counts, scores_from_counts
 from conftest import SMALL
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics
+from independent import sklearn_scores
 from torch.nn.functional import cross_entropy
 
 CLASSES = {
@@ -108,20 +108,6 @@ def test_dense_on_the_device_equals_sparse_on_the_cpu(transform, dtype):
     sparse = SparseCounts(rows, transform, dense.shape[1]).times(weight)
     ours = DenseCounts(rows, transform, dense.shape[1]).times(weight)
     torch.testing.assert_close(ours, sparse, rtol=1e-4, atol=1e-3)
-
-
-def sklearn_scores(truth, prediction):
-    f1 = {
-        average: metrics.f1_score(truth, prediction, average=average, zero_division=0)
-        for average in ("weighted", "macro")
-    }
-    present = metrics.f1_score(
-        truth, prediction, average="macro", labels=np.unique(truth), zero_division=0
-    )
-    recall = metrics.recall_score(
-        truth, prediction, average="macro", labels=np.unique(truth), zero_division=0
-    )
-    return [metrics.accuracy_score(truth, prediction), recall, f1["weighted"], f1["macro"], present]
 
 
 @given(

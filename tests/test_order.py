@@ -1,32 +1,31 @@
 """The order of cells is scDataset's own, index by index, for every strategy and epoch."""
 
-import hashlib
 import json
 
 import numpy as np
 import pytest
-import scdataset
 from cellshuffle.errors import InputError
 from cellshuffle.loading import Loading, ahead, cell_order, epoch_batches
 from cellshuffle.plates import Rows
 from cellshuffle.strategies import make_sampler
-from conftest import SMALL
+from conftest import SMALL, on_existing_atlas, snakemake, training_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from independent import digest_of, plain_order
 
 ENTRIES = SMALL["strategies"]
-
-
-def plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, epochs):
-    """What scDataset itself yields over numpy.arange(n_cells), epoch after epoch."""
-    options = {k: v for k, v in entry.items() if k not in ("sampler", "batch_size", "fetch_factor")}
-    if entry["sampler"] == "BlockWeightedSampling":
-        options["weights"] = weights
-    sampler = getattr(scdataset, entry["sampler"])(**options)
-    dataset = scdataset.scDataset(
-        np.arange(n_cells), sampler, batch_size=batch_size, fetch_factor=fetch_factor, seed=seed
-    )
-    return [list(dataset) for _ in range(epochs)]
+# Keys of the samplers that no strategy of the small run has.
+OTHERS = {
+    "whole_blocks": {"sampler": "BlockShuffling", "block_size": 3, "drop_last": True},
+    "as_many_draws": {"sampler": "BlockWeightedSampling", "block_size": 2, "total_size": 90},
+    "rounds_without_replacement": {
+        "sampler": "BlockWeightedSampling",
+        "block_size": 3,
+        "replace": False,
+        "sampling_size": 50,
+        "total_size": 120,
+    },
+}
 
 
 class CountedPlates:
@@ -47,19 +46,21 @@ class CountedPlates:
         return Rows(cells + 1, np.zeros(len(cells), int), np.arange(len(cells) + 1))
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", [*ENTRIES, *OTHERS])
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_order_is_scdatasets(name, data):
-    n_cells = data.draw(st.integers(1, 700))
+    entry = (ENTRIES | OTHERS)[name]
+    fewest = entry.get("sampling_size", entry["block_size"] if entry.get("drop_last") else 1)
+    n_cells = data.draw(st.integers(fewest, 700))
     batch_size, fetch_factor = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 5))
     seed, first = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 20))
     weights = np.random.default_rng(seed).random(n_cells) + 1e-3
     labels = np.arange(n_cells)[:, None]
-    expected = plain_order(ENTRIES[name], n_cells, weights, batch_size, fetch_factor, seed, 3)
+    expected = plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, 3)
     for epoch in range(3):
         order = cell_order(
-            make_sampler(ENTRIES[name], weights), n_cells, batch_size, fetch_factor, seed, epoch
+            make_sampler(entry, weights), n_cells, batch_size, fetch_factor, seed, epoch
         )
         for ours, theirs in zip(order, expected[epoch], strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -67,7 +68,7 @@ def test_order_is_scdatasets(name, data):
         batches = epoch_batches(
             CountedPlates(n_cells),
             labels,
-            make_sampler(ENTRIES[name], weights),
+            make_sampler(entry, weights),
             Loading(batch_size, fetch_factor, seed),
             epoch,
             first,
@@ -119,20 +120,25 @@ def test_ranks_share_an_epoch(name, world_size):
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(499))
 
 
+def recorded_hash_is_scdatasets(folder, name, entry, seed):
+    """The workflow's own training reports the SHA-256 of the order that scDataset itself yields."""
+    weights = np.load(folder / "results/small/weights/cells.npy")
+    result = json.loads((folder / training_files([name], [seed])[0]).read_text())
+    expected = plain_order(entry, 1200, weights, 32, entry.get("fetch_factor", 4), seed, 2)
+    assert result["order_sha256"] == [digest_of(batches) for batches in expected]
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_recorded_hash_is_of_that_order(small_run, name):
-    """The workflow's own trainings report the SHA-256 of the order, which we compute from scDataset."""
-    weights = np.load(small_run / "results/small/weights/cells.npy")
     for seed in SMALL["training"]["seeds"]:
-        result = json.loads(
-            (small_run / f"results/small/train/{name}/seed{seed}/metrics.json").read_text()
-        )
-        expected = plain_order(
-            ENTRIES[name], 1200, weights, 32, ENTRIES[name].get("fetch_factor", 4), seed, 2
-        )
-        for recorded, batches in zip(result["order_sha256"], expected, strict=True):
-            cells = np.concatenate(batches).astype("<i8")
-            assert recorded == hashlib.sha256(cells.tobytes()).hexdigest()
+        recorded_hash_is_scdatasets(small_run, name, ENTRIES[name], seed)
+
+
+def test_recorded_hash_of_other_samplers(small_run, tmp_path):
+    config = on_existing_atlas(small_run, atlas={"pack": False}) | {"strategies": OTHERS}
+    snakemake(tmp_path, config, *training_files(OTHERS, [0]))
+    for name, entry in OTHERS.items():
+        recorded_hash_is_scdatasets(tmp_path, name, entry, 0)
 
 
 def test_ahead_hands_on_errors_and_stops_early():

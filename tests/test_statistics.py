@@ -1,7 +1,5 @@
 """Scores, intervals and tables against independent computations."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,20 +7,7 @@ import synthetic_run
 from cellshuffle import comparison, statistics
 from cellshuffle.errors import InputError
 from cellshuffle.markdown import comparison_markdown
-from sklearn import metrics as sk
-
-
-def sklearn_scores(truth, prediction):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes predicted but absent from truth
-        present = np.unique(truth)
-        return [
-            sk.accuracy_score(truth, prediction),
-            sk.balanced_accuracy_score(truth, prediction),
-            sk.f1_score(truth, prediction, average="weighted", zero_division=0),
-            sk.f1_score(truth, prediction, average="macro", zero_division=0),
-            sk.f1_score(truth, prediction, average="macro", labels=present, zero_division=0),
-        ]
+from independent import sklearn_scores
 
 
 def random_codes(rng, n, n_classes, right=0.6):
