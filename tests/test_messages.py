@@ -1,6 +1,7 @@
 """What a person reads: at the start, at the end, when something fails, and nothing with --quiet."""
 
 import pytest
+import torch
 from cellshuffle.messages import end_lines, failure_lines, start_lines
 from conftest import SMALL, merged, snakemake
 
@@ -33,6 +34,16 @@ def test_a_failure_ends_with_its_line_and_its_log(tmp_path, config):
     assert last[0].startswith("train, strategy streaming, seed 0 failed: ")
     assert "not finite" in last[0] and "learning_rate" in last[0]
     assert last[1] == "its log: results/told/logs/train/streaming/seed0.log"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path, config):
+    config["training"]["device"] = "cuda"
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", TARGET, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line == "error: training: device: 'cuda' is asked for, but PyTorch finds no GPU here"
+    assert f"streaming, seed 0 failed: {line.removeprefix('error: ')}" in done.stdout
 
 
 def test_work_that_is_done_is_not_announced():

@@ -6,17 +6,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SMALL, merged, snakemake, training_files
+from conftest import SMALL, merged, on_existing_atlas, snakemake, training_files
 
 METRICS = ["loss", "accuracy", "balanced_accuracy", "weighted_f1", "macro_f1", "macro_f1_present"]
 SAME = ["metrics.json", "predictions.npz", "model.pt"]
-
-
-def on_existing_atlas(small_run, **changes):
-    """The small configuration with the plates of the finished run as published ones."""
-    config = merged(SMALL, {"atlas": {"dir": str(small_run / "data/small"), "simulate": ...}})
-    config["tasks"]["moa_fine"]["lookup"]["table"] = str(small_run / "data/small/drug_metadata.csv")
-    return merged(config, changes)
 
 
 def test_a_second_run_on_one_core_is_byte_identical(small_run, tmp_path):
@@ -76,17 +69,29 @@ def test_metrics_table(small_run):
             assert row.value == pytest.approx(result["scores"][row.task][row.metric], rel=1e-12)
 
 
-def test_history_and_labels(small_run):
+def test_history(small_run):
     history = pd.read_csv(small_run / "results/small/train/streaming/seed0/history.csv")
+    columns = ["epoch", "cells_seen", "train_seconds", "cells_per_second", "wait_seconds"]
+    columns += ["epoch_seconds", "test_seconds", "peak_memory_mib", "train_loss"]
+    for task in SMALL["tasks"]:
+        columns += [f"{task}/train_loss", *(f"{task}/{metric}" for metric in METRICS)]
+    assert list(history) == columns
     assert history["epoch"].tolist() == [1, 2] and history["cells_seen"].tolist() == [1200, 2400]
-    for column in (
-        "cells_per_second",
-        "wait_seconds",
-        "train_loss",
-        "drug/train_loss",
-        "drug/macro_f1",
-    ):
-        assert (history[column] > 0).all(), column
+    assert (history.drop(columns=[c for c in columns if "accuracy" in c or "f1" in c]) > 0).all(
+        None
+    )
+    seconds = history["epoch_seconds"]
+    np.testing.assert_allclose(history["train_seconds"], seconds.cumsum())
+    np.testing.assert_allclose(history["cells_per_second"], 1200 / seconds)
+    losses = history[[f"{task}/train_loss" for task in SMALL["tasks"]]]
+    np.testing.assert_allclose(history["train_loss"], losses.sum(axis=1))
+    result = json.loads((small_run / training_files(["streaming"], [0])[0]).read_text())
+    for task, scores in result["scores"].items():
+        for metric, value in scores.items():
+            assert history[f"{task}/{metric}"].iloc[-1] == pytest.approx(value, rel=1e-12)
+
+
+def test_labels(small_run):
     labels = np.load(small_run / "results/small/labels/train.npy", allow_pickle=False)
     assert labels.shape == (1200, 3) and labels.dtype == np.uint16
     classes = json.loads((small_run / "results/small/labels/classes.json").read_text())
