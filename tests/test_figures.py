@@ -1,6 +1,7 @@
 """Every figure at the smallest and the largest configuration: drawn, legible, honest."""
 
 import itertools
+import re
 
 import matplotlib
 import numpy as np
@@ -22,6 +23,7 @@ from cellshuffle.figures import (
     why,
 )
 from cellshuffle.figures import sweep as heat_maps
+from conftest import REPOSITORY
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -56,7 +58,7 @@ def figures(request, tmp_path_factory):
     }
     combinations = pd.read_csv(run / "weights" / "combinations.csv")
     confusions = {t: read.confusion(predictions, t) for t in tasks}
-    published = pd.read_csv("results/published/scdataset_tahoe100m.csv")
+    published = pd.read_csv(REPOSITORY / "results/published/scdataset_tahoe100m.csv")
     return {
         "comparison": comparison.draw(metrics, table, config),
         "published": comparison.draw(metrics, table, config, published),
@@ -118,12 +120,39 @@ def test_bars_start_at_zero(figures):
                 assert all(bar.get_x() == 0 for bar in bars), name
 
 
+def says_what_it_shows(figure, axes, direction):
+    """Whether an axis has a label or names for numbers: its own, the figure's, or those it is read with.
+
+    It is read with axes that it shares; with panels in line with it (of its row for y) that have the
+    same limits where it leaves its own numbers out; and with all of them where they have one label.
+    """
+    side, span = {"x": ("bottom", "colspan"), "y": ("left", "rowspan")}[direction]
+    label, limits = f"get_{direction}label", f"get_{direction}lim"
+    panels = [other for other in figure.axes if other.get_visible() and other.get_subplotspec()]
+    place = getattr(axes.get_subplotspec(), span)
+    in_line = [other for other in panels if getattr(other.get_subplotspec(), span) == place]
+    if len({getattr(other, label)() for other in in_line} - {""}) == 1:
+        return True
+    alike = list(getattr(axes, f"get_shared_{direction}_axes")().get_siblings(axes))
+    if not getattr(axes, f"{direction}axis").get_tick_params().get(f"label{side}", True):
+        alike += [o for o in in_line if getattr(o, limits)() == getattr(axes, limits)()]
+    ticks = [getattr(other, f"get_{direction}ticklabels")() for other in alike]
+    names = [tick.get_text() for tick in itertools.chain(*ticks)]
+    labels = [getattr(figure, f"get_sup{direction}label")(), *(getattr(o, label)() for o in alike)]
+    return any(labels) or any(re.search(r"[^\W\d]{3}", name) for name in names)
+
+
 def test_axes_are_labelled(figures):
     for name, figure in figures.items():
-        if name.startswith("confusion"):
-            continue
-        bottom = [axes for axes in figure.axes if axes.get_visible() and axes.get_xlabel()]
-        assert bottom or figure.get_supxlabel(), name
+        shown = [axes for axes in figure.axes if axes.get_visible() and axes.has_data()]
+        assert shown, name
+        for axes in shown:
+            if axes.get_label() == "<colorbar>":
+                assert axes.get_xlabel() or axes.get_ylabel(), name
+                continue
+            for direction in "xy":
+                where = f"{name}: {direction} of '{axes.get_title(loc='left') or axes.get_title()}'"
+                assert says_what_it_shows(figure, axes, direction), where
 
 
 def test_the_same_data_gives_the_same_files(tmp_path):
@@ -171,3 +200,4 @@ def test_heat_maps_of_a_sweep():
     table["score"] = 0.3
     figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
     test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
+    test_axes_are_labelled({"sweep": figure})
