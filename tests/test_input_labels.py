@@ -59,7 +59,7 @@ CASES = {
         table("drug,moa\nd0,m0\nd0,m1\n"),
         ["'d0' has two values of moa"],
     ),
-    "no class of a drug": (table("drug,moa\nd0,\n"), ["'d0' has no moa"]),
+    "no class of a drug": (table("drug,moa\nd0,\n"), ["no moa for 'd0' (45 cells)"]),
     "lookup is no Parquet": (
         lambda a: (a / "moa.parquet").write_text("drug,moa\n"),
         ["not a readable Parquet file"],
