@@ -41,6 +41,7 @@ localrules:
     all,
     figures,
     note_plate,
+    pass_check,
     plan,
 
 

@@ -1,6 +1,15 @@
 # From published plates to plates that can be memory-mapped.
 
 
+# The atlas was checked. Packing waits for this file in the folder of the packed plates, which runs may share: were it
+# a file of the run, every run would pack for itself.
+rule pass_check:
+    input:
+        CHECKED,
+    output:
+        touch(f"{PACKED}/checked"),
+
+
 # A plate, or what is kept of it, has changed: that one is packed again. The check of the input is `ancient` to
 # packing, so that one plate's change does not pack all of them again; and of all jobs behind one that runs, Snakemake
 # sees no other reason to run than an input that is being made too: hence this file.
@@ -19,7 +28,7 @@ rule note_plate:
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
 rule pack_plate:
     input:
-        ancient(CHECKED),
+        ancient(f"{PACKED}/checked"),
         f"{PACKED}/plate{{plate}}.noted",
         plate=lambda wildcards: given(source_path(wildcards.plate)),
         genes=lambda wildcards: given(GENES_FILE),

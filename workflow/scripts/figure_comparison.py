@@ -13,7 +13,7 @@ def main(snakemake):
         read_table(snakemake.input.metrics),
         read_table(snakemake.input.comparison),
         snakemake.params.config,
-        pd.read_csv(published, comment="#") if published else None,
+        pd.read_csv(published[0], comment="#") if published else None,
     )
     save(figure, snakemake.output)
 

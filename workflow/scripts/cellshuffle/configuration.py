@@ -128,7 +128,30 @@ def balanced_labels(config):
 
 def sense_problems(config):
     """Lines about what a schema cannot say; `config` has passed it and holds its defaults."""
-    atlas = config["atlas"]
+    yield from _plate_problems(config["atlas"])
+    yield from _folder_problems(config)
+    for name, entry in config["strategies"].items():
+        yield from (f"strategies: {name}: {line}" for line in _draw_problems(entry))
+    for label in sorted({"count", "weight"} & set(balanced_labels(config))):
+        yield (
+            f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
+            "of another name that has it as its column"
+        )
+    training = config["training"]
+    if training["world_size"] % training["nodes"]:
+        yield (
+            f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
+            f"{training['nodes']} nodes"
+        )
+    baseline, task = config["compare"]["baseline"], config["figures"]["task"]
+    if baseline is not None and baseline not in config["strategies"]:
+        yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
+    if task is not None and task not in config["tasks"]:
+        yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
+
+
+def _plate_problems(atlas):
+    """Which plates there are, and which of their cells are tested on."""
     train, test = atlas["train_plates"], atlas.get("test_plates") or []
     both = sorted(set(map(str, train)) & set(map(str, test)))
     for key, plates in (("train_plates", train), ("test_plates", test)):
@@ -147,6 +170,11 @@ def sense_problems(config):
         yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
     if _unfilled(atlas["plate_file"]):
         yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+
+
+def _folder_problems(config):
+    """Paths, and what only packed plates can be."""
+    atlas = config["atlas"]
     for key, text in _paths(config):
         if set(text) & set("{}\n"):
             yield f"{key}: '{text}' holds braces or a line break, which paths must not"
@@ -155,34 +183,22 @@ def sense_problems(config):
             yield f"atlas: {key} selects while packing, so it needs pack: true"
     if atlas["scratch"] and not atlas["pack"]:
         yield "atlas: scratch holds packed plates, so it needs pack: true"
+    if atlas["scratch"] and config["training"]["nodes"] > 1:
+        yield "atlas: scratch is a folder of one node, so it needs training: nodes: 1"
     packed = atlas["packed_dir"] or f"results/{config['run']}/packed"
     if atlas["pack"] and os.path.realpath(packed) == os.path.realpath(atlas["dir"]):
         yield f"atlas: packed_dir: {packed} is the folder of the published plates; packed ones need another"
-    for name, entry in config["strategies"].items():
-        if entry.get("replace") is False and not entry.get("sampling_size"):
-            yield f"strategies: {name}: replace: false needs sampling_size, the size of a round of draws"
-        if entry.get("replace", True) and entry.get("sampling_size"):
-            yield f"strategies: {name}: sampling_size only goes with replace: false"
-        if entry.get("replace") is False and not entry.get("total_size"):
-            yield f"strategies: {name}: replace: false needs total_size, the draws an epoch"
-    for label in sorted({"count", "weight"} & set(balanced_labels(config))):
-        yield (
-            f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
-            "of another name that has it as its column"
-        )
-    training = config["training"]
-    if atlas["scratch"] and training["nodes"] > 1:
-        yield "atlas: scratch is a folder of one node, so it needs training: nodes: 1"
-    if training["world_size"] % training["nodes"]:
-        yield (
-            f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
-            f"{training['nodes']} nodes"
-        )
-    baseline, task = config["compare"]["baseline"], config["figures"]["task"]
-    if baseline is not None and baseline not in config["strategies"]:
-        yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
-    if task is not None and task not in config["tasks"]:
-        yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
+
+
+def _draw_problems(entry):
+    """Keys of a weighted strategy that need each other."""
+    without, size = entry.get("replace") is False, entry.get("sampling_size")
+    if without and not size:
+        yield "replace: false needs sampling_size, the size of a round of draws"
+    if without and not entry.get("total_size"):
+        yield "replace: false needs total_size, the draws an epoch"
+    if not without and size:
+        yield "sampling_size only goes with replace: false"
 
 
 def _paths(config):

@@ -1,4 +1,4 @@
-"""SIGTERM, which schedulers send before they kill, as a question the loop can ask."""
+"""SIGTERM, which schedulers send before they kill, and Ctrl-C, as a question the loop can ask."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ class Stopped(Exception):
 
 @contextmanager
 def term_signal(then=lambda: None):
-    """Yield a function that tells whether SIGTERM has come; the old handler returns afterwards.
+    """Yield a function that tells whether SIGTERM or SIGINT has come; the old handlers return afterwards.
 
     then: called when it comes.
     """
@@ -24,8 +24,9 @@ def term_signal(then=lambda: None):
     if threading.current_thread() is not threading.main_thread():
         yield told.is_set
         return
-    old = signal.signal(signal.SIGTERM, hear)
+    old = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield told.is_set
     finally:
-        signal.signal(signal.SIGTERM, old)
+        for number, handler in old.items():
+            signal.signal(number, handler)
