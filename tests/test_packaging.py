@@ -188,8 +188,20 @@ def test_ci_runs_what_is_there():
 
 ROOMS = ("workflow/scripts", "benchmarks", "tests")
 MODULES = [path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py")]
+LONGEST = 45  # lines of a function, its docstring aside
 
 
 def test_no_module_has_outgrown_its_purpose():
     lines = {path.name: len(path.read_text().splitlines()) for path in MODULES}
     assert [name for name, n in lines.items() if n > 250] == [], "more than one purpose"
+
+
+def test_no_function_of_the_library_is_long():
+    long = []
+    for path in (LIBRARY / "cellshuffle").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :] or node.body
+                if node.end_lineno - body[0].lineno + 1 > LONGEST:
+                    long.append(f"{path.name}: {node.name}")
+    assert long == []

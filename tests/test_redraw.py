@@ -1,5 +1,7 @@
 """Tables and figures from cached results on a fresh clone: only drawing rules, the same tables."""
 
+import shutil
+
 from conftest import REPOSITORY, snakemake_in
 
 DRAWING = {"gather", "compare", "summary", "figures"}
@@ -24,3 +26,14 @@ def test_nothing_is_left_to_do(redrawn):
 def test_cached_results_are_small():
     files = [path for path in (REPOSITORY / "results/reference").rglob("*") if path.is_file()]
     assert len(files) > 50 and sum(path.stat().st_size for path in files) < 8 * 2**20
+
+
+def test_published_numbers_are_marked(redrawn, tmp_path):
+    shutil.copytree(redrawn.folder, tmp_path / "clone")
+    run = tmp_path / "clone/results/reference"
+    with open(run / "config.yaml", "a") as file:
+        file.write("figures: {published: true}\n")
+    snakemake_in(tmp_path / "clone", "figures", "--config", "run=reference")
+    words = "published for Tahoe-100M"
+    assert words in (run / "figures/comparison.svg").read_text()
+    assert words not in (redrawn.folder / "results/reference/figures/comparison.svg").read_text()

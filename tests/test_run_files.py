@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_packed_plates_of_another_run_are_not_mixed_in(sound):
     other = merged(config, {"atlas": {"genes": str(sound / "genes.txt")}})
     words = ["packed/plate1.h5ad: was packed from other cells or genes by another run"]
     fails(words, sound / "other", other, classes, cores=1)
+
+
+def test_runs_that_share_packed_plates_pack_once(sound):
+    """A pilot in the same folder, and then the first run again."""
+    config = merged(SOUND, {"atlas": {"packed_dir": "packed"}})
+    scores = "results/{}/train/streaming/seed0/metrics.json"
+    snakemake(sound, config, scores.format("bad"))
+    packed = {path: path.stat().st_mtime_ns for path in (sound / "packed").glob("*.h5ad")}
+    snakemake(sound, config | {"run": "pilot"}, scores.format("pilot"))
+    done = snakemake(sound, config, scores.format("bad"), "--dry-run")
+    assert packed == {path: path.stat().st_mtime_ns for path in (sound / "packed").glob("*.h5ad")}
+    assert not re.search("^rule (pack_plate|encode_labels|train):", done.stdout, re.MULTILINE)
 
 
 def test_labels_that_are_a_pickle_are_refused(sound):
