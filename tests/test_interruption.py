@@ -1,6 +1,7 @@
 """A training that is stopped goes on where it stood, to the byte, and reads nothing twice."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -61,6 +62,15 @@ def test_fewer_epochs_begin_anew(atlas, tmp_path, capsys):
     run_job(job_of(atlas, tmp_path, "blocks"))
     run_job(job_of(atlas, tmp_path, "blocks", epochs=EPOCHS - 1))
     assert f"after epoch {EPOCHS - 1} of {EPOCHS - 1}" in capsys.readouterr().err
+
+
+def test_ctrl_c_then_again(atlas, undisturbed, tmp_path, monkeypatch):
+    job = job_of(atlas, tmp_path, "weighted")
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="start again to go on"):
+        at_step(patch, 5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        run_job(job)
+    run_job(job)
+    assert results(tmp_path) == undisturbed["weighted"]
 
 
 @pytest.mark.parametrize("prefetch", [0, 16])
