@@ -18,6 +18,7 @@ from atlases import write_sound_atlas
 hypothesis.settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("patient")
 
+pytest.register_assert_rewrite("documentation", "independent")
 REPOSITORY = Path(__file__).parents[1]
 SMALL = {
     "run": "small",

@@ -1,157 +1,217 @@
-"""Every command in the documentation runs: for real where it is quick, as a dry run where it is not."""
+"""The documentation holds: the commands of a page run, in its order, and make what the page says."""
 
-import itertools
 import re
-import shlex
-import subprocess
-import sys
-from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
-from atlases import counts_of, obs_of, write_atlas
 from cellshuffle import configuration
+from cellshuffle.loading import cell_order
+from cellshuffle.strategies import make_sampler
 from conftest import REPOSITORY
-from test_real_input import NAME, scanpy_datasets
-
-FOLDERS = ("*.md", "docs/*.md", "config/*.md", "benchmarks/*.md")
-PAGES = sorted(page for pattern in FOLDERS for page in REPOSITORY.glob(pattern))
-COMMANDS = (
-    "snakemake",
-    "make",
-    "pip",
-    "python",
-    "cp",
-    "mkdir",
-    "gcloud",
-    "squeue",
-    "podman",
-    "git",
+from documentation import (
+    PAGES,
+    SCHEMA,
+    Clone,
+    commands,
+    look_at_results,
+    scores_are_whole,
+    text_of,
+    words_of,
 )
-# What a test cannot run, and why.
+
+# What a test cannot run, by how the command begins or what it holds, and why.
 LEFT_OUT = {
     "gcloud": "downloads 314 GB",
     "squeue": "needs a SLURM cluster; tests/slurm has one",
     "podman": "needs a container engine and the network; CI builds the image",
     "git": "clones what is here already",
-    "pip install snakemake-executor-plugin": "another scheduler's plugin, from the network",
+    "make test": "runs this test",
+    " install ": "what it installs is here, or is another scheduler's, from the network",
     "--profile profiles/slurm": "needs SLURM and its plugin; tests/slurm submits with this profile",
-    "-m venv": "makes an environment; `make env` made the one that runs this test",
+    "--sdm conda": "needs conda and the network; CI makes the environments",
+    " -m venv": "makes an environment; `make env` made the one that runs this test",
 }
+FOLLOWED = [page for page in PAGES if any(commands(text_of(page)))]
 
 
-def commands(text):
-    """Shell commands of a page: of fenced bash blocks, and of indented lines that begin like one."""
-    fenced = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
-    outside = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    indented = "\n".join(re.findall(r"^ {4,}(\S.*)$", outside, re.MULTILINE))
-    for block, always in ((fenced, True), (indented, False)):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # settings before the command
-                words = words[1:]
-            if words and (always or Path(words[0]).name in COMMANDS):
-                yield words
-
-
-ALL = [
-    pytest.param(words, id=f"{page.stem}: {' '.join(words)[:80]}")
-    for page in PAGES
-    for words in commands(page.read_text(encoding="utf-8"))
-]
-
-
-def test_the_documentation_has_commands():
-    assert len(ALL) > 25 and {page.stem for page in PAGES} >= {"README", "tahoe", "own_atlas"}
+def left_out(line):
+    """Why a command is not run, None if it is."""
+    for part, reason in LEFT_OUT.items():
+        if line.startswith(part) or (part[0] in " -" and part in line):
+            return reason
+    return None
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A folder like a clone in which the atlases that the documentation speaks of are at hand."""
-    folder = tmp_path_factory.mktemp("clone")
-    for path in REPOSITORY.iterdir():
-        if path.name not in ("results", "data", ".snakemake", ".git"):
-            (folder / path.name).symlink_to(path)
-    (folder / "results").mkdir()
-    for name in ("reference", "published"):
-        if (REPOSITORY / "results" / name).exists():
-            (folder / "results" / name).symlink_to(REPOSITORY / "results" / name)
-    cells, tahoe = folder / "data/pbmc68k", folder / "data/tahoe100m"
-    for atlas in (cells, tahoe):
-        atlas.mkdir(parents=True)
-    (cells / NAME).symlink_to(scanpy_datasets() / NAME)
-    name = yaml.safe_load((REPOSITORY / "config/tahoe.yaml").read_text())["atlas"]["plate_file"]
-    for plate in range(1, 15):
-        (tahoe / name.format(plate=plate)).touch()
-    (tahoe / "drug_metadata.parquet").touch()
-    kinds = {column: (["a", "b", "c"], "string") for column in ("cell_type", "guide")}
-    kinds["batch"] = (["b1", "b2", "b3"], "string")
-    screen = folder / "data/screen/screen.h5ad"
-    write_atlas(screen, counts_of(90, 30), obs_of(90, **kinds), "csc", "counts", "gzip")
-    return folder
+    return Clone(tmp_path_factory.mktemp("clone"))
 
 
-@pytest.mark.parametrize("words", ALL)
-def test_command(words, clone):
-    text = " ".join(words)
-    for left_out, reason in LEFT_OUT.items():
-        if text.startswith(left_out) or (left_out.startswith("-") and left_out in text):
-            pytest.skip(reason)
-    name = Path(words[0]).name
-    if name == "pip":  # what it would install is there; `make` installs it
-        for path in (w for flag, w in itertools.pairwise(words) if flag in ("-r", "--requirement")):
-            assert (clone / path).is_file(), path
-        return
-    if name == "snakemake":
-        if "--report" in words:
-            pytest.skip("needs a finished run; `make run` makes one and its report")
-        command = [sys.executable, "-m", "snakemake", *words[1:]]
-        command += [] if {"-n", "--dry-run"} & set(words) else ["--dry-run"]
-        command += ["--quiet", "all"] if "--quiet" not in words else []
-    elif name == "make":
-        command = ["make", "--dry-run", *words[1:]]
-    elif name == "cp" and ".venv" in text:
-        assert list(clone.glob(words[1])), words[1]
-        return
-    else:
-        command = words
-    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+def name_of(page):
+    return str(page.relative_to(REPOSITORY))
 
 
-EXAMPLES = [
-    pytest.param(block, id=f"{page.stem}: {block.split()[0]} {block.split()[1]}")
+def test_the_documentation_has_commands():
+    found = [line for page in PAGES for line in commands(text_of(page))]
+    assert len(found) > 25 and len([line for line in found if not left_out(line)]) > 15
+    names = {name_of(page) for page in FOLLOWED}
+    assert names >= {"README.md", "docs/tahoe.md", "docs/own_atlas.md", "docs/cluster.md"}
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=name_of)
+def test_page(page, clone, subtests):
+    """Follow a page; a command that is left out is reported as skipped, with the reason."""
+    for line in commands(text_of(page)):
+        with subtests.test(line):
+            for file in re.findall(r"(?:-r|--requirement) (\S+)", line):
+                assert (clone.folder / file).is_file(), file
+            if left_out(line):
+                pytest.skip(left_out(line))
+            done = clone.run(line)
+            assert done.returncode == 0, f"{line}\n{done.stdout}"
+            look_at_results(clone, words_of(line), done.stdout)
+    if not all(map(left_out, commands(text_of(page)))):
+        with subtests.test("the files that the page names"):
+            clone.has_run_the_demo()
+            assert files_missing(text_of(page), clone.folder) == []
+
+
+def files_missing(text, folder):
+    """Files in results/ and config/ that a page names and that are not there; <run> may be any run."""
+    named = re.findall(r"`((?:results|config)/[\w./<>*-]+)`", text)
+    patterns = {re.sub(r"<\w+>", "*", name) for name in named}
+    return sorted(name for name in patterns if not any(folder.glob(name.rstrip("/"))))
+
+
+def test_a_run_is_verified(clone):
+    """`make verify`, of which the README only speaks."""
+    done = clone.run("make verify")
+    assert done.returncode == 0, done.stdout
+    assert "This machine reproduces the reference exactly" in done.stdout
+
+
+def test_pages_made_from_code_are_made(clone):
+    page = clone.folder / "config/README.md"
+    page.write_text("old")
+    done = clone.run("make docs")
+    assert done.returncode == 0, done.stdout
+    assert page.read_text() == (REPOSITORY / "config/README.md").read_text()
+    assert (clone.folder / "docs/images/orders.png").stat().st_mtime > page.stat().st_mtime - 60
+
+
+def test_make_knows_every_target_that_is_named():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    known = set(re.findall(r"^\.PHONY: (.*)$|^BENCHES := (.*)$", makefile, re.MULTILINE))
+    known = set(" ".join(" ".join(found) for found in known).split())
+    for page in PAGES:
+        named = re.findall(r"(?<!`)`make ([a-z_-]+)[^`\n]*`(?!`)", text_of(page))
+        named += [words_of(line)[1] for line in commands(text_of(page)) if line[:5] == "make "]
+        assert set(named) <= known, name_of(page)
+
+
+EXAMPLES = {
+    f"{name_of(page)}: {' '.join(block.split()[:2])}": block
     for page in PAGES
-    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-]
+    for block in re.findall(r"```yaml\n(.*?)```", text_of(page), re.DOTALL)
+}
+WHOLE = [name for name, block in EXAMPLES.items() if "\ntasks:" in block]
 
 
-@pytest.mark.parametrize("block", EXAMPLES)
-def test_configuration_in_the_documentation(block, clone, tmp_path):
-    """A whole configuration plans its jobs; a part is valid in place of the demo's."""
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
-    part = yaml.safe_load(block)
-    demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
-    config = part if "tasks" in part else demo | part
-    assert configuration.schema_problems(config, schema) == []
-    if "tasks" not in part:
-        return
-    path = tmp_path / "config.yaml"
-    path.write_text(block)
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(path), "--cores", "1"]
-    done = subprocess.run(
-        [*command, "--dry-run", "--quiet", "rules"],
-        cwd=clone, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^pack_plate +\d$", done.stdout, re.MULTILINE)
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_configuration_runs(name, clone):
+    config = yaml.safe_load(EXAMPLES[name])
+    file, scores = f"{config['run']}.yaml", f"results/{config['run']}/metrics.csv"
+    (clone.folder / file).write_text(EXAMPLES[name])
+    done = clone.run(f"snakemake --configfile {file} --cores 2 -- {scores}")
+    assert done.returncode == 0, done.stdout
+    scores_are_whole((clone.folder / scores).parent, config)
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in WHOLE])
+def test_a_part_is_valid_in_place_of_the_demos(name):
+    part = yaml.safe_load(EXAMPLES[name])
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()) | part
+    assert configuration.schema_problems(config, SCHEMA) == []
+    configuration.fill_defaults(config, SCHEMA)
+    assert list(configuration.sense_problems(config)) == []
+    for entry in config["strategies"].values():
+        sampler = make_sampler(entry, np.ones(3000))
+        assert sum(map(len, cell_order(sampler, 3000, 64, 16, 0, 0))) == sampler.get_len(
+            range(3000)
+        )
+
+
+def test_a_strategy_more_trains_that_one_alone(clone):
+    """As the README says of its example, which is added to the demo's strategies."""
+    clone.has_run_the_demo()
+    config = clone.read("config/config.yaml")
+    (added,) = [yaml.safe_load(EXAMPLES[name]) for name in EXAMPLES if name[:6] == "README"]
+    config["strategies"] |= added["strategies"]
+    (clone.folder / "more.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    done = clone.run("snakemake --configfile more.yaml --cores 2 --dry-run")
+    jobs = dict(
+        re.findall(r"^(train|diversity|pack_plate|encode_labels) +(\d+)$", done.stdout, re.M)
+    )
+    assert jobs == {"train": str(len(config["training"]["seeds"])), "diversity": "1"}
+
+
+def program_of(page):
+    """The Python of a page, its blocks being one program; tests/test_module.py has that for Snakemake."""
+    blocks = re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
+    return "\n".join(block for block in blocks if "module cellshuffle:" not in block)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if program_of(p)], ids=name_of)
+def test_python_of_a_page(page, clone):
+    clone.has_run_the_demo()
+    (clone.folder / "program.py").write_text(program_of(page))
+    done = clone.run("python program.py")
+    assert done.returncode == 0 and done.stdout.strip(), done.stdout
+
+
+def test_the_page_on_results_describes_the_files(clone):
+    """Every file of its first table is there, and a history has the columns of its table."""
+    run, text = clone.has_run_the_demo(), text_of(REPOSITORY / "docs/results.md")
+    listed = re.findall(r"^\| \[(`.*`)\]", text, re.MULTILINE)
+    names = re.findall(r"`([\w./<>]+)`", " ".join(listed))
+    assert len(names) > 10
+    missing = [name for name in names if not any(run.glob(re.sub(r"<\w+>", "*", name).rstrip("/")))]
+    assert missing == []
+    table = text.split("**`history.csv`**")[1].split("\n\n")[1]
+    described = re.findall(r"^\| `(.*?)` \|", table, re.MULTILINE)
+    metrics = [
+        "loss",
+        "accuracy",
+        "balanced_accuracy",
+        "weighted_f1",
+        "macro_f1",
+        "macro_f1_present",
+    ]
+    columns = [name for name in described if "<" not in name]
+    for task in clone.read("config/config.yaml")["tasks"]:
+        columns += [f"{task}/train_loss", *(f"{task}/{metric}" for metric in metrics)]
+    assert described[-2:] == ["<task>/train_loss", "<task>/<metric>"]
+    history = pd.read_csv(run / "train/streaming/seed0/history.csv")
+    assert list(history) == columns
 
 
 def test_links_lead_somewhere():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
-            if not target.startswith(("http", "mailto")):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+            if target.startswith(("http", "mailto")):
+                continue
+            path, _, heading = target.partition("#")
+            path = (page.parent / path).resolve() if path else page
+            assert path.exists(), f"{page.name}: {target}"
+            assert not heading or heading in headings(path), f"{page.name}: {target}"
+
+
+def headings(page):
+    """Headings of a page as links name them."""
+    titles = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_architecture_names_every_module_and_no_other():
