@@ -23,6 +23,7 @@ rule note_plate:
         layer=ATLAS["layer"],
         select=lambda wildcards: plate_selection(wildcards.plate),
         stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
+        genes=lambda wildcards: [stamp(path) for path in GENES_FILE],
 
 
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
@@ -49,5 +50,6 @@ rule pack_plate:
         layer=ATLAS["layer"],
         select=lambda wildcards: plate_selection(wildcards.plate),
         stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
+        genes=lambda wildcards: [stamp(path) for path in GENES_FILE],
     script:
         "../scripts/pack_plate.py"

@@ -45,6 +45,6 @@ rule check_input:
         deciding={
             key: CHECK_REQUEST[key] for key in CHECK_REQUEST if key not in ("balance", "columns")
         },
-        stamps=[stamp(path) for path in [*map(published_path, SOURCES), *lookup_tables()]],
+        stamps=[stamp(p) for p in [*map(published_path, SOURCES), *lookup_tables(), *GENES_FILE]],
     script:
         "../scripts/check_input.py"

@@ -119,6 +119,19 @@ def stamp(path):
     return [status.st_size, status.st_mtime_ns]
 
 
+def plates_read():
+    """What stands behind the order of cells: files read, in order, with the stamps of published ones.
+
+    A parameter of rules, since Snakemake compares input files as a set, and by time alone.
+    """
+    read = {split: plate_paths(split)(None) for split in PLATES}
+    return {
+        split: [[str(path), None if ATLAS["pack"] else stamp(path)] for path in paths]
+        for split, paths in read.items()
+        if not isinstance(paths, Absent)
+    }
+
+
 def lookup_tables():
     """Tables that the tasks look classes up in."""
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]

@@ -27,6 +27,7 @@ rule encode_labels:
         plates=PLATES,
         max_cells=MAX_CELLS,
         origins=lambda wildcards, input: packed_from(),
+        stamps=lambda wildcards: [plates_read(), *map(stamp, lookup_tables())],
     script:
         "../scripts/encode_labels.py"
 
@@ -51,6 +52,7 @@ rule weigh_cells:
         **CELLS,
     params:
         balance=balanced_labels(),
+        stamps=lambda wildcards: plates_read() if plates_of_columns(wildcards) else None,
         baseline=config["weights"]["min_count_baseline"],
     script:
         "../scripts/weigh_cells.py"

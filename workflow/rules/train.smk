@@ -32,6 +32,7 @@ rule train:
         entry=strategy_entry,
         settings=training_settings,
         max_cells=MAX_CELLS,
+        plates=lambda wildcards: plates_read(),
         layer=None if ATLAS["pack"] else ATLAS["layer"],
         ways=training_ways,
     script:

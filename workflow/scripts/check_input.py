@@ -12,7 +12,9 @@ def main(snakemake):
         raise InputError("\n".join(errors))
     for warning in warnings:
         say(f"warning: {warning}")
-    write_json(snakemake.output[0], {"plates": plates, "warnings": warnings})
+    # Stamps, so that what was found is another file where something else was looked at.
+    found = {"plates": plates, "warnings": warnings, "stamps": snakemake.params.stamps}
+    write_json(snakemake.output[0], found)
     say(
         f"{sum(plate['n_cells'] for plate in plates):,} cells on {len(plates)} plates: nothing wrong"
     )

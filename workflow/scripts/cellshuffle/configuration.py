@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import math
 import os
 
 from jsonschema import Draft202012Validator, validators
@@ -17,11 +18,16 @@ KINDS = {
 }
 
 
-# 64.0 is no whole number here: what is counted is used as an index.
+# 64.0 is no whole number here: what is counted is used as an index; .nan and .inf are no numbers.
 Validator = validators.extend(
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ).redefine(
+        "number",
+        lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        ),
     ),
 )
 
@@ -176,7 +182,7 @@ def _folder_problems(config):
     """Paths, and what only packed plates can be."""
     atlas = config["atlas"]
     for key, text in _paths(config):
-        if set(text) & set("{}\n"):
+        if set(text) & set("{}\n\0"):
             yield f"{key}: '{text}' holds braces or a line break, which paths must not"
     for key in ("plate_column", "split", "genes"):
         if atlas[key] and not atlas["pack"]:
@@ -186,6 +192,8 @@ def _folder_problems(config):
     if atlas["scratch"] and config["training"]["nodes"] > 1:
         yield "atlas: scratch is a folder of one node, so it needs training: nodes: 1"
     packed = atlas["packed_dir"] or f"results/{config['run']}/packed"
+    if "\0" in packed + atlas["dir"]:
+        return
     if atlas["pack"] and os.path.realpath(packed) == os.path.realpath(atlas["dir"]):
         yield f"atlas: packed_dir: {packed} is the folder of the published plates; packed ones need another"
 
