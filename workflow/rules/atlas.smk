@@ -2,10 +2,11 @@
 
 
 # The atlas was checked. Packing waits for this file in the folder of the packed plates, which runs may share: were it
-# a file of the run, every run would pack for itself.
+# a file of the run, every run would pack for itself. It is made once: a job that runs hides other reasons from those
+# behind it (see below), and labels, which training needs, wait for every check.
 rule pass_check:
     input:
-        CHECKED,
+        ancient(CHECKED),
     output:
         touch(f"{PACKED}/checked"),
 
