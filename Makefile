@@ -5,19 +5,24 @@ CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-RUN = results/$(or $(shell sed -n 's/^run: *\([^ ]*\).*/\1/p' $(CONFIG)),demo)
+RUN = results/$(or $(shell sed -n "s/^run: *[\"']*\([^ \"'#]*\).*/\1/p" $(CONFIG) 2> /dev/null | tail -n 1),demo)
 
 # Where there are GPUs, a training each: they are not shared.
 GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
+
+# Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown. Where Snakemake
+# could not even begin, a dry run tells why.
+SNAKEMAKE = $(BIN)/snakemake --configfile $(CONFIG) --cores
+REASON = { $(SNAKEMAKE) 1 --dry-run --quiet host progress reason rules -- $(1) 2>&1 \
+	| sed -n '/^[A-Z][A-Za-z]*\(Error\|Exception\)/,$$p' | grep -v '^  File ' >&2; exit 1; }
 
 BENCHES := bench-loaders bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 
-# Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown.
 run: env
-	@CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --quiet all
-	@$(BIN)/snakemake --configfile $(CONFIG) --cores 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
+	@CELLSHUFFLE_SPEAKS=1 $(SNAKEMAKE) $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --quiet all || $(call REASON,all)
+	@$(SNAKEMAKE) 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
 	@sed '/^## Every score/,$$d' $(RUN)/comparison.md
 	@echo "table    $(RUN)/comparison.md (every score) and comparison.csv"
 	@echo "figures  $(RUN)/figures/"
@@ -34,7 +39,7 @@ reference: run
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env
-	@$(BIN)/snakemake --configfile $(CONFIG) --cores $(CORES) --quiet all -- plan
+	@$(SNAKEMAKE) $(CORES) --quiet all -- plan || $(call REASON,plan)
 
 # A configuration draft for a folder of h5ad files: `make config ATLAS=folder`, CONFIG=... names the file.
 config: env

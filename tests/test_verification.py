@@ -26,6 +26,7 @@ def test_three_verdicts(folder):
     verdict, lines = verification.verify(ours, theirs)
     assert verdict == verification.NOT
     assert "streaming seed 1: the cells came in another order" in lines
+    assert verification.verify(theirs | {("own", 0): {}}, theirs) == (verification.EXACTLY, [])
     del ours["streaming", 0]
     assert verification.verify(ours, theirs) == (
         verification.NOT,

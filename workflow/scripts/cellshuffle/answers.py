@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellshuffle.comparison import HIGHER, LOWER, SAME
+from cellshuffle.comparison import HIGHER, LOWER, SAME, baseline_of
 from cellshuffle.entries import is_sequential
 from cellshuffle.words import duration, listed, tested_on, within, words
 
@@ -144,7 +144,13 @@ def why(table, config, strips, entropies, task):
     strip = strips[stream]
     end = strip.iloc[-1].drop("position")
     lone = (strip.drop(columns="position").max(axis=1) > 0.9).mean()
-    score = macro_f1(table, task).set_index("strategy")["mean"]
+    rows = macro_f1(table, task).set_index("strategy")
+    score = rows["mean"]
+    if rows.loc[stream, "verdict"] != LOWER:
+        return [
+            f"It does not, here: on {within(task)} {within(stream)} scores {score[stream]:.3f}, not lower "
+            f"than {within(baseline_of(config))} by more than chance ({score[baseline_of(config)]:.3f})."
+        ]
     sentences.append(
         f"{words(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of the "
         f"minibatches come from a single plate, so a minibatch holds {mixed[stream]:.2f} bits of plate "

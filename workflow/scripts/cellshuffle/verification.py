@@ -28,9 +28,9 @@ def verify(fresh, reference):
     reference's seeds, or FLOOR where that is more.
     """
     lines = [f"{_name(job)}: missing here" for job in reference if job not in fresh]
-    lines += [f"{_name(job)}: not in the reference" for job in fresh if job not in reference]
     if lines:
         return NOT, lines
+    fresh = {job: fresh[job] for job in reference}  # a strategy of one's own is beside the point
     if fresh == reference:
         return EXACTLY, []
     orders = [j for j in reference if fresh[j]["order_sha256"] != reference[j]["order_sha256"]]

@@ -1,5 +1,7 @@
 """Score and loss against cells seen and against training time, a row of panels per task."""
 
+from textwrap import wrap
+
 import numpy as np
 
 from cellshuffle.figures.style import (
@@ -36,10 +38,9 @@ def draw(history, config):
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
     on = tested_on(config)
-    grid[0, 0].annotate(f"Macro F1 on {on}", (0, 1), (0, 16), "axes fraction",
-                        textcoords="offset points", weight="bold", fontsize=8.5)  # fmt: skip
-    grid[0, 2].annotate(f"Loss on {on}", (0, 1), (0, 16), "axes fraction",
-                        textcoords="offset points", weight="bold", fontsize=8.5)  # fmt: skip
+    for axes, score in ((grid[0, 0], "Macro F1"), (grid[0, 2], "Loss")):
+        axes.annotate("\n".join(wrap(f"{score} on {on}", 34)), (0, 1), (0, 16), "axes fraction",
+                      textcoords="offset points", weight="bold", fontsize=8.5)  # fmt: skip
     legend(figure, strategies)
     return figure
 

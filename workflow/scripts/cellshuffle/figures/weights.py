@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.entries import is_weighted
 from cellshuffle.figures.style import GREY, looks, new_figure, short
@@ -22,7 +23,7 @@ def draw(combinations, draws, config, baseline):
     _ends(right, draws, config, shown)
     for axes in (left, middle):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(short)
+        _log_ticks(axes.xaxis, count)
         axes.set_xlabel("cells of the combination")
     parts = listed([f"one {within(label)}" for label in config["weights"]["balance"]])
     figure.suptitle(f"A combination: {parts}", fontsize=8, weight="normal", x=0.01, ha="left")
@@ -45,11 +46,19 @@ def _weights(axes, count, weight, config):
                   rasterized=True)  # fmt: skip
         axes.plot([], [], "o", color=colour, label=f"baseline {value:,}")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(short)
+    _log_ticks(axes.yaxis, np.concatenate(list(curves.values())))
     axes.grid()
     axes.legend(loc="upper right", handletextpad=0.2)
     axes.set_ylabel("sampling weight of each cell")
     axes.set_title("Weight")
+
+
+def _log_ticks(axis, values):
+    """Labels at 1, 10, 100 ..., and between them where the values span little."""
+    wide = values.max() >= 50 * values[values > 0].min()
+    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+    axis.set_major_formatter(short)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _draws(axes, draws, config, shown):
