@@ -95,7 +95,7 @@ def certainty(table, config, baseline, n_test):
     compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
     sentences = [
         f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
-        f"{n_test:,} cells of {tested_on(config)}."
+        f"{n_test:,} cells ({tested_on(config)})."
     ]
     if compared.empty:
         return sentences

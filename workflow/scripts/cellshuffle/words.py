@@ -64,8 +64,6 @@ def mean_sd(mean, sd):
 
 
 def tested_on(config):
-    """`plate 14`, or whose cells were held out where every plate was divided."""
+    """`plate 14`, or that cells were held out where every plate was divided."""
     atlas = config["atlas"]
-    if atlas.get("split"):
-        return f"held-out cells of {plates(atlas['train_plates'])}"
-    return plates(atlas["test_plates"])
+    return "held-out cells" if atlas.get("split") else plates(atlas["test_plates"])
