@@ -40,9 +40,6 @@ report: "workflow/report/workflow.rst"
 localrules:
     all,
     figures,
-    note_plate,
-    pass_check,
-    plan,
 
 
 # Tables and figures alone: from cached results nothing is trained, no plate is needed.

@@ -124,3 +124,13 @@ def test_a_loss_that_is_not_finite_stops_the_training(sound):
     fails(words, sound, SOUND, model, cores=1)
     assert not (sound / model).exists()
     assert not list((sound / "results").rglob("model.pt"))
+
+
+def test_a_changed_setting_is_seen_though_another_run_shares_the_plates(sound):
+    config = merged(SOUND, {"atlas": {"packed_dir": "packed"}})
+    scores = "results/{}/train/streaming/seed0/metrics.json"
+    for run in ("bad", "other"):
+        snakemake(sound, config | {"run": run}, scores.format(run))
+    more = merged(config, {"training": {"learning_rate": 0.5}})
+    done = snakemake(sound, more, scores.format("bad"), "--dry-run")
+    assert re.search("^rule train:", done.stdout, re.MULTILINE)

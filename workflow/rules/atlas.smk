@@ -2,18 +2,28 @@
 
 
 # The atlas was checked. Packing waits for this file in the folder of the packed plates, which runs may share: were it
-# a file of the run, every run would pack for itself. It is made once: a job that runs hides other reasons from those
-# behind it (see below), and labels, which training needs, wait for every check.
-rule pass_check:
-    input:
-        ancient(CHECKED),
-    output:
-        touch(f"{PACKED}/checked"),
+# a file of the run, every run would pack for itself. Once it stands there is no such rule: of all jobs behind one that
+# runs, Snakemake sees no other reason to run than an input that is being made too, and would overlook that, say, the
+# training's settings have changed. Labels, which training needs, wait for every check.
+if not os.path.exists(f"{PACKED}/checked"):
+
+    localrules:
+        pass_check,
+
+    rule pass_check:
+        input:
+            ancient(CHECKED),
+        output:
+            touch(f"{PACKED}/checked"),
+
+
+localrules:
+    note_plate,
 
 
 # A plate, or what is kept of it, has changed: that one is packed again. The check of the input is `ancient` to
-# packing, so that one plate's change does not pack all of them again; and of all jobs behind one that runs, Snakemake
-# sees no other reason to run than an input that is being made too: hence this file.
+# packing, so that one plate's change does not pack all of them again; what decides that it is made again is noted in
+# this file, which is not behind the check.
 rule note_plate:
     input:
         plate=lambda wildcards: given(source_path(wildcards.plate)),

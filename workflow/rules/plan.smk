@@ -2,6 +2,10 @@
 from types import SimpleNamespace
 
 
+localrules:
+    plan,
+
+
 # Count cells and classes, time the real code for some seconds, and print the plan: `make plan CONFIG=...`.
 rule plan:
     log:
