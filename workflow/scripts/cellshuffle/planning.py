@@ -16,6 +16,10 @@ POINTER_BYTES = 8  # a cell
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
 
 
+# Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
+JOB_SECONDS, DRAWING_SECONDS = 3, 30
+
+
 def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """Costs of a run as a dict of numbers; bytes and seconds.
 
@@ -44,6 +48,7 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
             "memory": 1e6 * memory_mb[name],
         }
     jobs = min(at_once, seeds * len(strategies))
+    n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
     train = sum(cost["seeds"] for cost in costs.values()) / jobs
     existing = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
@@ -52,6 +57,7 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "jobs_at_once": jobs,
         "pack": pack,
         "total": pack + train,
+        "beside": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
         "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
         "disk_free": shutil.disk_usage(existing).free,
         "memory": max(cost["memory"] for cost in costs.values()),
@@ -155,6 +161,7 @@ def lines(survey, costs, config, rates):
         f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from memory; "
         "a slow disk makes it longer"
     )
+    yield f"beside it     {long_duration(costs['beside'])} to start the jobs and draw the figures"
     found = risks(survey, costs, config, rates["device"])
     yield f"largest risk  {found[0] if found else 'none seen'}"
     for risk in found[1:]:
