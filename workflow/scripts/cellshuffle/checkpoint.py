@@ -142,7 +142,6 @@ def load_checkpoint(path, fingerprint, state, epochs, first_rank=True):
     state.adam.load_state_dict(content["adam"])
     if first_rank:
         state.losses.copy_(content["losses"])
-    if first_rank:
         say(f"continuing from the checkpoint: epoch {state.epoch + 1}, after step {state.step}")
 
 

@@ -1,5 +1,6 @@
 """A configuration draft for a folder of h5ad files: plates, columns and what to propose from them."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -198,8 +199,8 @@ def _keys(columns):
     for column in columns:
         name = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")
         name = name if name[:1].isalpha() else f"task_{name}".rstrip("_")
-        same = sum(key == name or key.startswith(f"{name}_") for key in keys.values())
-        keys[column] = f"{name}_{same + 1}" if name in keys.values() else name
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+        keys[column] = next(free for free in names if free not in keys.values())
     return {column: _text(key) for column, key in keys.items()}
 
 
