@@ -33,10 +33,9 @@ def run_job(job):
     "workers", "labels": {"train", "test", "classes"}, "weights": path or None,
     "outputs": {"metrics", "history", "predictions", "model", "checkpoint"}}
     """
+    # A packed plate takes six descriptors, and a process is given 1,024 unless it asks for more.
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    with suppress(
-        OSError, ValueError
-    ):  # a packed plate takes six descriptors, a system gives 1,024
+    with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     classes = read_json(job["labels"]["classes"])
     labels = {split: load_npy(job["labels"][split]) for split in ("train", "test")}
@@ -69,12 +68,8 @@ def run_job(job):
 
 def _deciding(job, classes):
     """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
-    how = (
-        "checkpoint_minutes",
-        "prefetch",
-        "threads",
-        "epochs",
-    )  # more epochs are the same and then some
+    # More epochs are the same ones and then some.
+    how = ("checkpoint_minutes", "prefetch", "threads", "epochs")
     settings = {key: value for key, value in job["settings"].items() if key not in how}
     settings["device"] = device_of(Settings(**job["settings"]).device)
     return {

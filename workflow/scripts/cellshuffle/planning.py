@@ -14,8 +14,6 @@ PACKED_BYTES = 4  # a stored value: a 16-bit count and a 16-bit gene index
 POINTER_BYTES = 8  # a cell
 # An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
-
-
 # Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
 JOB_SECONDS, DRAWING_SECONDS = 3, 30
 
