@@ -1,27 +1,34 @@
 """On a GPU: cells/s of training at batch 64 and 62,710 genes, and the share of the card's limit.
 
-`python benchmarks/gpu.py [--quick]`. Without a GPU it says so and ends. The limit of a step is the
-slowest of three things alone: the dense products, the optimiser's bytes, the copy of the batch.
-Writes results/bench/gpu.*.
+`python benchmarks/gpu.py [--quick]`. The limit of a step is the slowest of three things alone: the
+dense products, the optimiser's bytes, the copy of the batch. With or without a GPU: how many cells/s
+the host can prepare and launch steps for, with batches prepared by a process and by a thread; the
+arithmetic is that of ten genes and eight classes, next to nothing. Writes results/bench/gpu.*.
 """
 
 import argparse
+import math
 import os
 import statistics
 import sys
+from operator import truediv as divide
 
 import atlas as bench
 import measure
+import numpy as np
 import reference
 import torch
 import training
 from cellshuffle import model
+from cellshuffle.ahead import batches_ahead, by_thread
 from cellshuffle.loading import Loading, epoch_batches
-from cellshuffle.plates import Plates
+from cellshuffle.plates import Plates, Rows
 from cellshuffle.strategies import make_sampler
+from cellshuffle.training import Settings, new_state, prepared_batches, take_step
 
 STRATEGIES = ["streaming", "random_sampling", "block_weighted", "true_weighted"]
 PUBLISHED_CAP, REQUIRED = 4_600, 100_000  # cells/s
+HOST_CELLS = 100_000
 
 
 def milliseconds(run, repeats=50):
@@ -63,39 +70,88 @@ def step_limits(data):
     }
 
 
-def main(quick):
-    if not torch.cuda.is_available():
-        print("PyTorch finds no GPU here: nothing is measured")
-        return
-    data = bench.make_atlas(bench.WIDE)
+def host_rate(data, apart):
+    """Cells/s of an epoch of weighted draws, all steps of which are launched but take no time."""
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    plates, kind = Plates(data.train, random=True), model.DenseCounts
+    entry = data.strategies["true_weighted"] | {"total_size": HOST_CELLS}
+    sampler = make_sampler(entry, data.weights())
+    run = Settings("host", 0, 1, reference.BATCH, reference.FETCH, 1e-4)
+    tasks = model.heads({task: range(2) for task in data.classes})
+    indptr = np.arange(0, 10 * reference.BATCH + 1, 10)
+    few = Rows(np.ones(indptr[-1], np.uint16), np.arange(indptr[-1], dtype=np.uint16) % 10, indptr)
+    few, codes = kind(few, "none", 10), torch.zeros(reference.BATCH, len(tasks)).long().to(device)
+    state = new_state(10, tasks, run)
+    state.at_once = model.TasksAtOnce(tasks, len(state.bias), device)
+    batches = prepared_batches(plates, data.labels("train"), sampler, run, state, kind)
+    if apart:
+        batches = batches_ahead(batches, run.prefetch, kind, "none", plates.n_genes)
+    else:
+        batches = by_thread(batches, run.prefetch)
+
+    def steps():
+        for cells, counts, labels in batches:
+            for array in [*counts.arrays, labels]:
+                model.on_device(array, device)
+            take_step(state, few, codes, tasks, len(codes), None)
+            yield len(cells)
+
+    with torch.no_grad():
+        return measure.rate(steps(), math.inf)
+
+
+def gpu_rows(data, quick):
+    """(rows, bars, groups of bars) of the trainings on a GPU and of what bounds them."""
     runs = {
         name: lambda name=name: training.own(data, name, None, "cuda")["cells_per_second"]
         for name in STRATEGIES
     }
+    training.own(data, STRATEGIES[0], None, "cuda")  # the first use of a GPU sets it up
     values = measure.interleaved(runs, 1 if quick else 5)
     parts = step_limits(data)
     limit = reference.BATCH / (1e-3 * (parts["products"] + parts["optimiser's bytes, copied"]))
-    rows = []
+    rows, bars = [], []
     for name, rates in values.items():
-        share = statistics.median(rates) / limit
-        rows.append(measure.median_row(name, rates, "cells/s", share_of_limit=round(share, 3)))
+        share = round(statistics.median(rates) / limit, 3)
+        rows.append(measure.median_row(name, rates, "cells/s", share_of_limit=share))
+        if name != "streaming":
+            bars.append(measure.bar(f"{name}, cells/s", rows[-1]["median"], REQUIRED))
     for name, value in parts.items():
-        rows.append(
-            measure.median_row(f"limit: {name}", [value], "ms", share_of_limit=float("nan"))
-        )
-    bars = [
-        measure.bar(f"{row['what']}, cells/s", row["median"], REQUIRED)
-        for row in rows
-        if row["what"] in STRATEGIES[1:]
-    ]
-    measure.write_tables("gpu", rows, bars)
+        row = measure.median_row(f"limit: {name}", [value], "ms", share_of_limit=float("nan"))
+        rows.append(row)
     groups = {
-        "cellshuffle": {row["what"]: row["median"] for row in rows if row["unit"] == "cells/s"},
+        "training": {name: statistics.median(rates) for name, rates in values.items()},
         "limit of the card": {"random_sampling": limit},
         "published cap": {"random_sampling": PUBLISHED_CAP},
     }
-    title = f"Training on {torch.cuda.get_device_name()}, {os.cpu_count()} cores"
-    measure.draw_bars("gpu", groups, "cells per second", title)
+    return rows, bars, groups
+
+
+def main(quick):
+    data = bench.make_atlas(bench.WIDE)
+    values = measure.interleaved(
+        {
+            "host alone, a process prepares batches": lambda: host_rate(data, True),
+            "host alone, a thread prepares batches": lambda: host_rate(data, False),
+        },
+        1 if quick else 7,
+    )
+    median = {name: statistics.median(rates) for name, rates in values.items()}
+    rows = [
+        measure.median_row(name, rates, "cells/s", share_of_limit=float("nan"))
+        for name, rates in values.items()
+    ]
+    bars = [measure.bar("host alone, by process / by thread", divide(*median.values()), 1)]
+    groups = {"host": median}
+    if torch.cuda.is_available():
+        more_rows, more_bars, more_groups = gpu_rows(data, quick)
+        rows, bars, groups = rows + more_rows, bars + more_bars, groups | more_groups
+    else:
+        print("PyTorch finds no GPU here: only the host's side is measured")
+    measure.write_tables("gpu", rows, bars)
+    title = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    measure.draw_bars("gpu", groups, "cells per second", f"{title}, {os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

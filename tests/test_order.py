@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from cellshuffle.ahead import by_thread
 from cellshuffle.errors import InputError
-from cellshuffle.loading import Loading, ahead, cell_order, epoch_batches
+from cellshuffle.loading import Loading, cell_order, epoch_batches
 from cellshuffle.plates import Rows
 from cellshuffle.strategies import make_sampler
 from conftest import SMALL, on_existing_atlas, snakemake, training_files
@@ -74,7 +75,7 @@ def test_order_is_scdatasets(name, data):
             first,
         )
         for step, (batch, theirs) in enumerate(
-            zip(ahead(batches, 4), expected[epoch], strict=True)
+            zip(by_thread(batches, 4), expected[epoch], strict=True)
         ):
             np.testing.assert_array_equal(batch.cells, theirs)
             if step < first:
@@ -139,17 +140,3 @@ def test_recorded_hash_of_other_samplers(small_run, tmp_path):
     snakemake(tmp_path, config, *training_files(OTHERS, [0]))
     for name, entry in OTHERS.items():
         recorded_hash_is_scdatasets(tmp_path, name, entry, 0)
-
-
-def test_ahead_hands_on_errors_and_stops_early():
-    def failing():
-        yield 1
-        raise ValueError("broken")
-
-    items = ahead(failing(), 2)
-    assert next(items) == 1
-    with pytest.raises(ValueError, match="broken"):
-        next(items)
-    endless = ahead(iter(int, 1), 2)
-    assert next(endless) == 0
-    endless.close()

@@ -9,8 +9,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 from atlases import dense
-from cellshuffle import elements
-from cellshuffle.loading import Loading, ahead, epoch_batches
+from cellshuffle import elements, evaluation, training
+from cellshuffle.ahead import by_thread
+from cellshuffle.loading import Loading, epoch_batches
 from cellshuffle.model import DenseCounts, SparseCounts, transformed
 from cellshuffle.packing import pack
 from cellshuffle.plates import Plates, Rows
@@ -136,7 +137,7 @@ def test_workers_and_prefetch_change_neither_order_nor_counts(plates, name):
     def epoch(paths, workers, depth):
         opened = Plates(paths, workers=workers, random=True)
         sampler = make_sampler(SMALL["strategies"][name], weights)
-        return list(ahead(epoch_batches(opened, labels, sampler, loading, 1), depth))
+        return list(by_thread(epoch_batches(opened, labels, sampler, loading, 1), depth))
 
     expected = epoch(packed, 1, 0)
     for paths, workers, depth in ((packed, 1, 32), (originals, 1, 0), (originals, 2, 32)):
@@ -174,6 +175,15 @@ class _silent:
 
     def __exit__(self, *_):
         pass
+
+
+def test_a_process_ahead_gives_the_same_bytes(plates, tmp_path, monkeypatch):
+    """As on a GPU: batches made dense, prepared by a process of their own."""
+    for module in (training, evaluation):
+        monkeypatch.setattr(module, "counts_type", lambda device: DenseCounts)
+    expected = trained(plates[0], tmp_path, 1, 0, 1)
+    assert trained(plates[0], tmp_path, 1, 1, 1) == expected
+    assert trained(plates[1], tmp_path, 1, 32, 2) == expected
 
 
 def test_threads_prefetch_and_workers_give_the_same_bytes(plates, tmp_path):

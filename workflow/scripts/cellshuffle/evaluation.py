@@ -1,12 +1,15 @@
 """Scores on the test plates."""
 
+from contextlib import closing
+
 import numpy as np
 import torch
 from torch.nn.functional import log_softmax
 
+from cellshuffle.ahead import batches_ahead
 from cellshuffle.errors import InputError
-from cellshuffle.loading import Loading, ahead, epoch_batches
-from cellshuffle.model import counts_type
+from cellshuffle.loading import Loading, epoch_batches
+from cellshuffle.model import counts_type, on_device
 from cellshuffle.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.strategies import make_sampler
 
@@ -21,22 +24,25 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, tick=lamb
     """
     loading = Loading(BATCH, fetch_factor=1, seed=0)
     batches = epoch_batches(plates, labels, make_sampler({"sampler": "Streaming"}), loading, 0)
-    counts_of = counts_type(weight.device)
-    ready = (
-        (counts_of(b.rows, transform, plates.n_genes, gradient=False), torch.from_numpy(b.labels))
+    kind = counts_type(weight.device)
+    prepared = (
+        (b.cells, kind(b.rows, transform, plates.n_genes, gradient=False), b.labels)
         for b in batches
     )
+    depth = min(prefetch, AHEAD)
+    ready = batches_ahead(prepared, depth, kind, transform, plates.n_genes)
     losses = torch.zeros(len(heads), dtype=torch.float64, device=weight.device)
     predictions = []
-    for counts, label in ahead(ready, min(prefetch, AHEAD)):
-        logits = counts.times(weight) + bias
-        label = label.to(weight.device, non_blocking=True)
-        for position, head in enumerate(heads):
-            block = log_softmax(logits[:, head.columns], dim=1)
-            losses[position] -= block.gather(1, label[:, position, None]).double().sum()
-        columns = [logits[:, head.columns].argmax(dim=1) for head in heads]
-        predictions.append(torch.stack(columns, dim=1))
-        tick(len(label))
+    with closing(ready):
+        for _, counts, label in ready:
+            logits = counts.times(weight) + bias
+            label = on_device(label, weight.device)
+            for position, head in enumerate(heads):
+                block = log_softmax(logits[:, head.columns], dim=1)
+                losses[position] -= block.gather(1, label[:, position, None]).double().sum()
+            columns = [logits[:, head.columns].argmax(dim=1) for head in heads]
+            predictions.append(torch.stack(columns, dim=1))
+            tick(len(label))
     predictions = torch.cat(predictions).cpu().numpy()
     if len(predictions) != len(plates):
         raise InputError(f"{len(predictions)} test cells were read, not {len(plates)}")

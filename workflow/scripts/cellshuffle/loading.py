@@ -1,4 +1,4 @@
-"""Minibatches in the order of a strategy: scDataset over the plates, prepared ahead of the model.
+"""Minibatches in the order of a strategy: scDataset over the plates.
 
 Memory does not grow with the atlas, apart from what an epoch's order needs (bytes a training cell,
 measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (blocks of 4), 24
@@ -6,8 +6,6 @@ measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (
 pointers (8) and labels (2 a task) that the kernel may take back.
 """
 
-import queue
-import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,45 +92,3 @@ def _dataset(collection, sampler, loading, epoch, **callbacks):
     # scDataset counts epochs itself, but a resumed run enters in the middle of the count.
     dataset._epoch = epoch
     return iter(dataset)
-
-
-def ahead(items, depth):
-    """Yield `items` in order while a thread prepares up to `depth` more; depth 0 prepares none.
-
-    An exception in the thread is raised here. The thread ends when the consumer stops early.
-    """
-    if depth == 0:
-        yield from items
-        return
-    ready, stopped = queue.Queue(depth), threading.Event()
-
-    def put(entry):
-        while not stopped.is_set():
-            try:
-                return ready.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def work():
-        try:
-            for item in items:
-                put((item, None))
-                if stopped.is_set():
-                    return
-            put((None, StopIteration))
-        except BaseException as error:  # handed to the consumer, whatever it is
-            put((None, error))
-
-    thread = threading.Thread(target=work, name="loader", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if error is StopIteration:
-                return
-            if error is not None:
-                raise error
-            yield item
-    finally:
-        stopped.set()
-        thread.join()

@@ -113,23 +113,29 @@ def _csr_product(data, indices, indptr, dense):
 
 
 class DenseCounts:
-    """Counts of a batch on a GPU: CSR travels as stored, pinned and asynchronously, and gets dense there."""
+    """Counts of a batch on a GPU: CSR travels as stored and gets dense there."""
 
     def __init__(self, rows, transform, n_genes, gradient=True):
-        """As SparseCounts; what is copied to the device is pinned here, so not by the training loop."""
+        """As SparseCounts."""
         check_genes(rows.indices, n_genes)
-        self.shape, self.transform = (len(rows.indptr) - 1, n_genes), transform
+        self.transform, self.n_genes = transform, n_genes
         genes = rows.indices if rows.indices.dtype == np.uint16 else rows.indices.astype(np.int32)
-        self.rows = [for_copying(part) for part in (rows.data, genes, np.diff(rows.indptr))]
+        self.arrays = [_copyable(rows.data), _copyable(genes), np.diff(rows.indptr)]
+
+    @classmethod
+    def received(cls, tensors, transform, n_genes):
+        """The counts whose `arrays` have come as tensors."""
+        counts = cls.__new__(cls)
+        counts.arrays, counts.transform, counts.n_genes = tensors, transform, n_genes
+        return counts
 
     def _matrix(self, device):
         """(batch, n_genes) float32 on the device; every size is known, so the host never waits."""
-        parts = [part.to(device, non_blocking=True) for part in self.rows]
-        data, genes, lengths = (_widened(part) for part in parts)
-        cells = torch.arange(self.shape[0], device=device)
+        data, genes, lengths = (_widened(on_device(part, device)) for part in self.arrays)
+        cells = torch.arange(len(lengths), device=device)
         cells = torch.repeat_interleave(cells, lengths, output_size=len(genes))
-        dense = torch.zeros(self.shape, device=device)
-        dense.view(-1).scatter_add_(0, cells * self.shape[1] + genes, data.float())
+        dense = torch.zeros(len(lengths), self.n_genes, device=device)
+        dense.view(-1).scatter_add_(0, cells.mul_(self.n_genes).add_(genes), data.float())
         if self.transform == "cp10k_log1p":
             dense *= 1e4 / dense.sum(dim=1, keepdim=True).clamp_min(1e-12)
         return dense if self.transform == "none" else dense.log1p_()
@@ -143,19 +149,23 @@ class DenseCounts:
         torch.mm(self.matrix.T, from_above, out=gradient)
 
 
-def for_copying(array):
-    """A tensor of the array in memory that a GPU can fetch by itself; unsigned 16 bits as int16."""
+def _copyable(array):
+    """The array as one of a type that torch has: unsigned 16 bits as int16 of the same bits."""
     if array.dtype == np.uint16:
-        array = array.view(np.int16)
-    elif array.dtype not in (np.float32, np.int32, np.int64):
-        array = array.astype(np.float32)
-    tensor = torch.from_numpy(array)
-    return tensor.pin_memory() if torch.cuda.is_available() else tensor
+        return array.view(np.int16)
+    known = array.dtype in (np.float32, np.int32, np.int64)
+    return array if known else array.astype(np.float32)
 
 
 def _widened(tensor):
-    """The numbers of `for_copying`'s tensor: int16 holds the bits of unsigned ones."""
+    """The numbers of what `_copyable` has made: int16 holds the bits of unsigned ones."""
     return tensor.long().bitwise_and_(0xFFFF) if tensor.dtype == torch.int16 else tensor
+
+
+def on_device(part, device):
+    """An array or tensor as a tensor on the device; one in pinned memory is copied while the host goes on."""
+    part = torch.from_numpy(part) if isinstance(part, np.ndarray) else part
+    return part.to(device, non_blocking=True)
 
 
 def counts_type(device):

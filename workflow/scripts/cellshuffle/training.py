@@ -3,26 +3,28 @@
 import hashlib
 import itertools
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from cellshuffle import distributed
+from cellshuffle.ahead import batches_ahead
 from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
 from cellshuffle.console import say, silent
 from cellshuffle.errors import InputError
 from cellshuffle.evaluation import evaluate
 from cellshuffle.guards import check_finite, check_labels
 from cellshuffle.interruption import Stopped, term_signal
-from cellshuffle.loading import Batch, Loading, ahead, epoch_batches
+from cellshuffle.loading import Batch, Loading, epoch_batches
 from cellshuffle.model import (
     TasksAtOnce,
     counts_type,
-    for_copying,
     heads,
     initial_parameters,
     losses_and_gradient,
+    on_device,
     padded,
 )
 from cellshuffle.plates import Rows
@@ -109,32 +111,35 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
         f"{settings.strategy} seed {settings.seed}, epoch {state.epoch + 1} of {settings.epochs}"
     )
     promised, done_before = sampler.get_len(plates), state.step
-    batches = prepared_batches(plates, labels, sampler, settings, state, counts_type(device))
+    kind = counts_type(device)
+    batches = prepared_batches(plates, labels, sampler, settings, state, kind)
+    batches = batches_ahead(batches, settings.prefetch, kind, settings.transform, plates.n_genes)
     order, seen, step, previous = hashlib.sha256(), 0, 0, None
     state.weight.grad.zero_()  # within an epoch, a step clears what the one before has written
     bar = (progress if distributed.rank() == 0 else silent)(promised, "cells", label)
 
-    for cells, counts, codes in state.timed(ahead(batches, settings.prefetch)):
-        order.update(cells)
-        step += 1
-        n_cells, stop = len(cells), told_to_stop()
-        save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
-        # All processes stop at the same step, after the same global batch.
-        n_cells, stop, save_now = distributed.sums(n_cells, stop, save_now, device=device)
+    with closing(batches):
+        for cells, counts, codes in state.timed(batches):
+            order.update(cells)
+            step += 1
+            n_cells, stop = len(cells), told_to_stop()
+            save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
+            # All processes stop at the same step, after the same global batch.
+            n_cells, stop, save_now = distributed.sums(n_cells, stop, save_now, device=device)
 
-        if step > done_before:  # else an earlier job took this step
-            take_step(state, counts, codes, tasks, n_cells, previous)
-            previous, state.step = counts, step
-            if device.type == "cpu" or step % GPU_LOOKS == 0:
-                check_finite(state.losses, step, settings)
-            if save_now:
-                save()
-        if stop:
-            raise Stopped(
-                f"{label}: told to stop; the checkpoint holds step {state.step}, start again to go on"
-            )
-        seen += n_cells
-        bar.update(n_cells)
+            if step > done_before:  # else an earlier job took this step
+                take_step(state, counts, codes, tasks, n_cells, previous)
+                previous, state.step = counts, step
+                if device.type == "cpu" or step % GPU_LOOKS == 0:
+                    check_finite(state.losses, step, settings)
+                if save_now:
+                    save()
+            if stop:
+                raise Stopped(
+                    f"{label}: told to stop; the checkpoint holds step {state.step}, start again to go on"
+                )
+            seen += n_cells
+            bar.update(n_cells)
 
     bar.close()
     began = time.perf_counter()
@@ -152,7 +157,7 @@ def take_step(state, counts, codes, tasks, n_cells, previous):
     batch; previous: counts of the step before, whose rows of the gradient are cleared.
     """
     logits = counts.times(state.weight) + state.bias
-    codes = codes.to(state.weight.device, non_blocking=True)
+    codes = on_device(codes, state.weight.device)
     if state.at_once:
         losses, gradient = state.at_once.losses_and_gradient(logits, codes, n_cells)
     else:
@@ -198,7 +203,7 @@ def test_epoch(state, data, tasks, settings, told_to_stop, seen):
 
 
 def prepared_batches(plates, labels, sampler, settings, state, counts_of):
-    """Yield (cells, counts, codes (batch, n_tasks) int64) of the epoch; counts ready for the device.
+    """Yield (cells, counts, codes (batch, n_tasks) int64) of the epoch; counts as the device takes them.
 
     Batches that an earlier job took come with counts None. With several processes the one with
     fewer batches ends with empty ones, so that all take the same number of steps.
@@ -220,7 +225,7 @@ def prepared_batches(plates, labels, sampler, settings, state, counts_of):
             yield batch.cells, None, None
         else:
             counts = counts_of(batch.rows, settings.transform, plates.n_genes)
-            yield batch.cells, counts, for_copying(batch.labels)
+            yield batch.cells, counts, batch.labels
 
 
 def combined_digest(order):

@@ -1,0 +1,94 @@
+"""Items prepared ahead, by a thread or by a process: the same, in order, whatever ends it."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cellshuffle.ahead import by_process, by_thread
+from cellshuffle.errors import InputError
+from conftest import REPOSITORY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+ARRAYS = hnp.arrays(
+    st.sampled_from(["int16", "int32", "int64", "float32"]),
+    hnp.array_shapes(max_dims=2, min_side=0, max_side=3000),
+    elements=st.integers(0, 9),
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(ARRAYS, min_size=1, max_size=4), max_size=9), st.integers(1, 4))
+def test_a_process_hands_over_every_array(items, depth):
+    found = list(by_process(iter(items), depth))
+    assert len(found) == len(items)
+    for tensors, arrays in zip(found, items, strict=True):
+        for tensor, array in zip(tensors, arrays, strict=True):
+            assert str(tensor.dtype) == f"torch.{array.dtype}"
+            np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+@pytest.mark.parametrize("ahead", [by_thread, by_process])
+def test_errors_are_handed_on_and_the_end_comes_early(ahead):
+    def failing():
+        yield [np.arange(3)]
+        raise InputError("plate 7 is damaged")
+
+    items = ahead(failing(), 2)
+    assert next(items)[0].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="plate 7 is damaged"):
+        next(items)
+    endless = ahead(iter(lambda: [np.zeros(2)], None), 2)
+    assert next(endless)[0].tolist() == [0, 0]
+    endless.close()
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_was_killed_is_told():
+    def killed():
+        yield [np.arange(3)]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    items = by_process(killed(), 2)
+    next(items)
+    with pytest.raises(InputError, match=r"was killed .* out of memory"):
+        next(items)
+
+
+CONSUMER = """
+import os, sys
+import numpy as np
+from cellshuffle.ahead import by_process
+
+def items():
+    while True:
+        yield [np.array([os.getpid()])]
+
+for pid, in by_process(items(), 3):
+    print(int(pid), flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_the_process_ends_with_a_consumer_that_was_killed():
+    with subprocess.Popen(
+        [sys.executable, "-c", CONSUMER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(REPOSITORY / "workflow/scripts")},
+    ) as consumer:
+        process = Path("/proc", consumer.stdout.readline().decode().strip())
+        assert process.exists()
+        consumer.kill()
+        for _ in range(100):
+            if not process.exists():
+                return
+            time.sleep(0.1)
+    raise AssertionError(f"{process} still runs")

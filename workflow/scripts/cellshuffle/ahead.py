@@ -1,0 +1,184 @@
+"""What is prepared ahead of its use: by a thread, or by a process of its own.
+
+A step on the CPU takes far longer than its batch takes to prepare, and a thread does. On a GPU both
+are many short calls, for each of which two threads of one Python wait for each other
+(benchmarks/gpu.py); there a process prepares the batches.
+"""
+
+import itertools
+import mmap
+import multiprocessing
+import os
+import queue
+import threading
+from contextlib import suppress
+
+import numpy as np
+import torch
+
+from cellshuffle.errors import InputError
+from cellshuffle.model import SparseCounts
+
+ALIGNED = 16  # bytes; a tensor of any type may begin there
+MOST_SLOTS = 256  # each takes a file descriptor
+
+
+def batches_ahead(batches, depth, kind, transform, n_genes):
+    """Yield (cells, counts, labels) of `batches` in order while up to `depth` more are prepared.
+
+    batches: (cells (batch,), counts, labels (batch, n_tasks)), or (cells, None, None) for one that is
+    skipped; depth: 0 prepares none ahead; kind: of the counts, DenseCounts for a GPU.
+    """
+    if kind is SparseCounts or depth == 0:
+        yield from by_thread(batches, depth)
+        return
+    lists = (
+        [cells] if counts is None else [cells, labels, *counts.arrays]
+        for cells, counts, labels in batches
+    )
+    for cells, *rest in by_process(lists, depth):
+        if rest:
+            labels, *arrays = rest
+            yield cells.numpy(), kind.received(arrays, transform, n_genes), labels
+        else:
+            yield cells.numpy(), None, None
+
+
+def by_thread(items, depth):
+    """Yield `items` in order while a thread prepares up to `depth` more; depth 0 prepares none.
+
+    An exception in the thread is raised here. The thread ends when the consumer stops early.
+    """
+    if depth == 0:
+        yield from items
+        return
+    ready, stopped = queue.Queue(depth), threading.Event()
+
+    def put(entry):
+        while not stopped.is_set():
+            try:
+                return ready.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def work():
+        try:
+            for item in items:
+                put((item, None))
+                if stopped.is_set():
+                    return
+            put((None, StopIteration))
+        except BaseException as error:  # handed to the consumer, whatever it is
+            put((None, error))
+
+    thread = threading.Thread(target=work, name="loader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if error is StopIteration:
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def by_process(items, depth):
+    """Yield `items`, each a list of arrays, in order, as lists of tensors that a GPU can fetch by itself.
+
+    A forked process prepares up to `depth` (at least 1) of them ahead, in memory that both share. Its
+    exceptions are raised here; InputError when it was killed. It ends when the consumer does.
+    """
+    context = multiprocessing.get_context(
+        "fork"
+    )  # items hold open files, which no other way passes on
+    slots = [Slot() for _ in range(min(depth, MOST_SLOTS))]
+    here, there = context.Pipe()
+    process = context.Process(target=_fill, args=(items, slots, here, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        for slot in itertools.cycle(slots):
+            try:
+                layout = here.recv()
+            except (EOFError, ConnectionError):
+                process.join()
+                raise InputError(
+                    f"the process that prepares batches was killed (exit code {process.exitcode}): out of "
+                    "memory? Start again to go on from the checkpoint"
+                ) from None
+            if layout is None:
+                return
+            if isinstance(layout, BaseException):
+                raise layout
+            tensors = slot.read(layout)
+            with suppress(OSError):  # it has prepared the last one and is gone
+                here.send_bytes(b"taken")
+            yield tensors
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+        for slot in slots:
+            slot.close()
+
+
+def _fill(items, slots, here, there):
+    """What the other process does: an item to each slot in turn, once the one before was taken."""
+    here.close()  # so that the end of the training is seen
+    try:
+        for number, arrays in enumerate(items):
+            if number >= len(slots):
+                there.recv_bytes()
+            there.send(slots[number % len(slots)].write(arrays))
+        there.send(None)
+    except (EOFError, ConnectionError):
+        pass  # the training has ended
+    except BaseException as error:  # handed to the consumer, whatever it is
+        with suppress(OSError):
+            there.send(error)
+
+
+class Slot:
+    """Memory that two processes share, as large as the largest item it has held."""
+
+    def __init__(self):
+        self.file = os.memfd_create("batch")
+        os.ftruncate(self.file, mmap.PAGESIZE)
+        self.map = mmap.mmap(self.file, mmap.PAGESIZE)
+
+    def write(self, arrays):
+        """Copy the arrays in; return their layout: (dtype, shape, first byte, end) each."""
+        layout, stop = [], 0
+        for array in arrays:
+            start = -(-stop // ALIGNED) * ALIGNED
+            stop = start + array.nbytes
+            layout.append((array.dtype.name, array.shape, start, stop))
+        if len(self.map) < stop:
+            os.ftruncate(self.file, stop)
+        self._reach(stop)
+        for array, (_, shape, start, _) in zip(arrays, layout, strict=True):
+            np.ndarray(shape, array.dtype, self.map, start)[...] = array
+        return layout
+
+    def read(self, layout):
+        """The arrays as tensors: parts of one copy, pinned where there is a GPU."""
+        stop = layout[-1][-1]
+        self._reach(stop)
+        whole = torch.empty(stop, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+        whole.numpy()[:] = np.frombuffer(self.map, np.uint8, stop)
+        return [
+            whole[start:stop].view(getattr(torch, dtype)).view(shape)
+            for dtype, shape, start, stop in layout
+        ]
+
+    def _reach(self, stop):
+        """Map the first `stop` bytes, if the map ends before."""
+        if len(self.map) < stop:
+            self.map = mmap.mmap(self.file, stop)
+
+    def close(self):
+        os.close(self.file)
