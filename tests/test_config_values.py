@@ -5,6 +5,7 @@ import os
 import pytest
 import yaml
 from cellshuffle import configuration
+from cellshuffle.consistency import inconsistencies
 from conftest import REPOSITORY, SMALL, merged
 
 SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
@@ -16,7 +17,7 @@ def problems(changes):
     found = configuration.schema_problems(config, SCHEMA)
     if not found:
         configuration.fill_defaults(config, SCHEMA)
-        found = list(configuration.sense_problems(config))
+        found = list(inconsistencies(config))
     return found
 
 
@@ -40,6 +41,11 @@ STREAMING = {"sampler": "Streaming"}
         ({"atlas": {"plate_file": "p{plate[a]}.h5ad"}}, "a placeholder other than {plate}"),
         ({"atlas": {"packed_dir": "data/small/"}}, "data/small/ is the folder of the published plates"),
         ({"atlas": {"packed_dir": os.path.abspath("data/small")}}, "is the folder of the published plates"),
+        ({"atlas": {"dir": "a\0b"}}, "holds braces, a line break or a null"),
+        ({"run": "r" * 101}, "run: 'rrrrrrrrrrrrrrrrrrrr...' is 101 letters long, at most 100"),
+        ({"tasks": {"t" * 300: {"column": "drug"}}}, "is 300 letters long"),
+        ({"training": {"batch_size": 10**7}}, "batch_size: 10000000 must be at most 1000000"),
+        ({"strategies": {"b": {"sampler": "BlockShuffling", "block_size": 10**30}}}, "must be at most"),
         ({"atlas": {"scratch": "/tmp"}, "training": {"world_size": 2, "nodes": 2}}, "scratch is a folder"),
     ],
 )  # fmt: skip
@@ -57,3 +63,29 @@ def test_is_told(changes, line):
 )
 def test_is_taken(changes):
     assert problems(changes) == []
+
+
+@pytest.mark.parametrize("folder", ["results", "results/small", "my/packed"])
+def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / folder).touch()
+    found = problems({"atlas": {"packed_dir": "my/packed"}})
+    assert found == [
+        f"{folder}: is a file, and must be a folder: the run writes into it; move it away"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("run: a\natlas: {dir: x}\n", []),
+        ("run: a\nrun: b\nrun: a\n", ["'run' is given 3 times"]),
+        ("a: {b: 1, c: [{d: 1, d: 2}]}\n", ["a: c: 0: 'd' is given 2 times"]),
+        ('{"a": {"b": 1, "b": 2}}', ["a: 'b' is given 2 times"]),
+        ("a: &x {b: 1}\nc: {<<: *x, b: 2}\n? [1, 2]\n: 3\n", []),
+        ("", []),
+    ],
+)
+def test_keys_given_twice(text, lines):
+    assert list(configuration.repeated_keys(text)) == lines

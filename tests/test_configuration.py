@@ -86,9 +86,10 @@ def test_malformed_configuration(tmp_path, case):
     [
         ("atlas: {dir: [", ["Config file"]),
         ("- 1\n- 2\n", ["Config file"]),
+        ("run: a\nrun: b\n", ["config.yaml: 'run' is given 2 times"]),
         ("run: !!python/object/apply:os.system ['touch pwned']\n", ["Config file"]),
     ],
-    ids=["broken YAML", "a list", "YAML that runs a command"],
+    ids=["broken YAML", "a list", "a key twice", "YAML that runs a command"],
 )
 def test_configuration_that_is_none(tmp_path, text, words):
     fails(words, tmp_path, text, "--dry-run")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from cellshuffle import configuration
+from cellshuffle.consistency import inconsistencies
 from cellshuffle.loading import cell_order
 from cellshuffle.strategies import make_sampler
 from conftest import REPOSITORY
@@ -135,7 +136,7 @@ def test_a_part_is_valid_in_place_of_the_demos(name):
     config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text()) | part
     assert configuration.schema_problems(config, SCHEMA) == []
     configuration.fill_defaults(config, SCHEMA)
-    assert list(configuration.sense_problems(config)) == []
+    assert list(inconsistencies(config)) == []
     for entry in config["strategies"].values():
         sampler = make_sampler(entry, np.ones(3000))
         assert sum(map(len, cell_order(sampler, 3000, 64, 16, 0, 0))) == sampler.get_len(

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle import configuration
+from cellshuffle.consistency import inconsistencies
 from cellshuffle.draft import draft
 from cellshuffle.errors import InputError
 from cellshuffle.plate_names import name_pattern
@@ -29,7 +30,7 @@ def read(folder):
     config = yaml.safe_load(text)
     assert configuration.schema_problems(config, SCHEMA) == []
     configuration.fill_defaults(config, SCHEMA)
-    assert list(configuration.sense_problems(config)) == []
+    assert list(inconsistencies(config)) == []
     return config, text
 
 

@@ -61,14 +61,16 @@ def test_the_end_names_what_is_there(tmp_path):
 
 def test_the_line_that_matters_of_every_failed_job(tmp_path):
     log, other = tmp_path / "a.log", tmp_path / "b.log"
-    log.write_text("reading\nerror: plate 3: truncated\nafterwards\n")
+    log.write_text(
+        "error: earlier\nreading\nerror: plate 3: truncated\nerror: plate 4: truncated\nafterwards\n"
+    )
     other.write_text("Traceback\nKeyError: 'x'\n\n")
     failed = [("train", {"seed": "0"}, str(log)), ("pack", {}, str(other)), ("gather", {}, None)]
     assert list(failure_lines(failed)) == [
         "gather failed: see above for what it said",
         "pack failed: KeyError: 'x'",
         f"its log: {other}",
-        "train, seed 0 failed: plate 3: truncated",
+        "train, seed 0 failed: plate 3: truncated (and 1 more, in its log)",
         f"its log: {log}",
     ]
 

@@ -17,7 +17,7 @@ if not HOUSE.is_dir():
         "the network does not bring; clone the repository and give the path of its Snakefile"
     )
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
-from cellshuffle import configuration, entries, sweep
+from cellshuffle import configuration, consistency, entries, sweep
 from cellshuffle.restart import remove_stale_lock
 
 SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())
@@ -33,10 +33,15 @@ def checked(problems):
         sys.exit(1)
 
 
+for path in [] if CACHED else workflow.configfiles:
+    checked(
+        f"{path}: {line}"
+        for line in configuration.repeated_keys(Path(path).read_text(encoding="utf-8"))
+    )
 checked(configuration.schema_problems(config, SCHEMA))
 configuration.fill_defaults(config, SCHEMA)
 config["strategies"] |= sweep.expand(config["sweep"])
-checked(configuration.sense_problems(config))
+checked(consistency.inconsistencies(config))
 
 # Of a killed run; kept in a variable, for it holds as long as it lives.
 RUNNING = remove_stale_lock() if workflow.is_main_process else None
@@ -63,6 +68,7 @@ SOURCES = ATLAS["train_plates"] + (ATLAS.get("test_plates") or [])
 wildcard_constraints:
     plate=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     strategy="|".join(STRATEGIES),
+    task="|".join(TASKS),
     seed=r"\d+",
 
 

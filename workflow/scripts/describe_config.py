@@ -99,7 +99,7 @@ def _kind(part):
     for key, words in (("minimum", "at least"), ("exclusiveMinimum", "above"),
                        ("maximum", "at most"), ("exclusiveMaximum", "below")):  # fmt: skip
         if key in part:
-            text += f", {words} {part[key]}"
+            text += f", {words} {part[key]:,}"
     return text
 
 

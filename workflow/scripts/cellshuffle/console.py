@@ -36,7 +36,8 @@ def run_rule(main, snakemake):
     """Call main(snakemake) with its standard error going to the terminal and to the rule's log.
 
     Ends the process with exit code 1 and one line (`error: ...`) when the input is wrong, the disk
-    is full or a file cannot be used. The traceback of anything unforeseen goes to the log alone.
+    is full, memory is short or a file cannot be used. The traceback of anything unforeseen goes to the
+    log alone.
     """
     terminal = sys.stderr
     log_path = snakemake.log[0] if snakemake.log else os.devnull
@@ -48,6 +49,8 @@ def run_rule(main, snakemake):
         _fail(*[f"error: {line}" for line in str(error).splitlines()])
     except Stopped as stopped:
         _fail(str(stopped), code=128 + signal.SIGTERM)
+    except MemoryError as error:
+        _fail(f"error: out of memory: {str(error) or 'this machine has less than the job needs'}")
     except OSError as error:
         if not error.errno:
             _unforeseen(error, log, log_path)

@@ -1,5 +1,6 @@
 """What a run says when it starts, ends and fails, in a person's words."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -59,14 +60,24 @@ def failure_lines(failed):
 
 
 def _reason(path):
-    """The last `error: ...` line of a log, else its last line; None without either."""
+    """The first of the last `error: ...` lines of a log, else its last line; None without either.
+
+    Logs are appended to: error lines further up belong to an earlier attempt.
+    """
     if path is None or not Path(path).is_file():
         return None
     lines = [line.strip() for line in Path(path).read_text(errors="replace").splitlines()]
-    errors = [line for line in lines if line.startswith("error: ")]
-    if errors:
-        return errors[-1].removeprefix("error: ")
-    return next((line for line in reversed(lines) if line), None)
+    lines = [line for line in lines if line]
+    from_the_end = itertools.dropwhile(lambda line: not _is_error(line), reversed(lines))
+    errors = list(itertools.takewhile(_is_error, from_the_end))
+    if not errors:
+        return lines[-1] if lines else None
+    others = f" (and {len(errors) - 1} more, in its log)" if len(errors) > 1 else ""
+    return errors[-1].removeprefix("error: ") + others
+
+
+def _is_error(line):
+    return line.startswith("error: ")
 
 
 def _many(number, one, several=None):
