@@ -36,6 +36,14 @@ def test_a_failure_ends_with_its_line_and_its_log(tmp_path, config):
     assert last[1] == "its log: results/told/logs/train/streaming/seed0.log"
 
 
+def test_more_draws_than_memory_holds_are_one_line(tmp_path, config):
+    many = {"sampler": "BlockWeightedSampling", "block_size": 1, "total_size": 10**15}
+    config["strategies"] = {"streaming": many}
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", TARGET, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "streaming, seed 0 failed: out of memory: Unable to allocate 7.11 PiB" in done.stdout
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path, config):
     config["training"]["device"] = "cuda"
