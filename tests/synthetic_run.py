@@ -21,8 +21,16 @@ SAMPLERS = [
 ]
 
 
-def make_config(n_strategies=2, n_seeds=1, tasks=("cell_line", "drug"), plates=13, run="synthetic"):
-    """A complete config (as after validation) for a synthetic run."""
+def make_config(
+    n_strategies=2,
+    n_seeds=1,
+    tasks=("cell_line", "drug"),
+    plates=13,
+    run="synthetic",
+    suffix="",
+    epochs=5,
+):
+    """A complete config (as after validation) for a synthetic run; suffix: of the strategies' names."""
     strategies = dict(SAMPLERS[:n_strategies])
     for k in range(n_strategies - len(SAMPLERS)):
         strategies[f"block_shuffling_of_{2**k}_cells"] = {
@@ -37,10 +45,10 @@ def make_config(n_strategies=2, n_seeds=1, tasks=("cell_line", "drug"), plates=1
         },
         "tasks": {task: {"column": task} for task in tasks},
         "weights": {"balance": list(tasks[:2]), "min_count_baseline": 1000},
-        "strategies": strategies,
+        "strategies": {name + suffix: entry for name, entry in strategies.items()},
         "training": {
             "seeds": list(range(n_seeds)),
-            "epochs": 5,
+            "epochs": epochs,
             "batch_size": 64,
             "fetch_factor": 16,
         },

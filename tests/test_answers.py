@@ -3,6 +3,8 @@
 import pandas as pd
 import synthetic_run
 from cellshuffle import answers, words
+from cellshuffle.comparison import METRICS
+from cellshuffle.markdown import comparison_markdown
 
 
 def comparison(**verdicts):
@@ -73,3 +75,28 @@ def test_words():
     assert words.duration(7.25) == "7.2 s"
     assert words.duration(150) == "2.5 min"
     assert words.duration(11_000) == "3.06 h"
+    assert words.signed(0.0124) == "+0.012" and words.signed(-0.0124) == "-0.012"
+    assert {words.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
+
+
+def test_nothing_is_negative_zero():
+    table = comparison(block="not distinguishable").assign(
+        difference=-0.0002, low=-0.0004, high=0.0001
+    )
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+    every = pd.concat([table.assign(metric=metric) for metric in METRICS])
+    told = comparison_markdown(every, config, "random_sampling")
+    assert "0.000 (0.000 to 0.000)" in told and "-0.000" not in told and "+0.000" not in told
+    verdict = answers.verdicts(
+        table.replace("not distinguishable", "lower"), "drug", "random_sampling"
+    )
+    assert "(0.000, 95% interval 0.000 to 0.000)" in verdict[0]
+
+
+def test_one_plate_is_not_read_plate_after_plate():
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    strips = dict.fromkeys(config["strategies"], pd.DataFrame({"position": [0.5], "all": [1.0]}))
+    entropies = dict.fromkeys(config["strategies"], pd.DataFrame({"plate": [0.0]}))
+    told = answers.why(comparison(streaming="lower"), config, strips, entropies, "drug")
+    assert len(told) == 1 and "All training cells are of one plate" in told[0]

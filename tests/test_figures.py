@@ -29,21 +29,31 @@ from matplotlib.text import Text
 
 FOUR = ("cell_line", "drug", "moa_broad", "moa_fine")
 TEN = tuple(f"task_{k}" for k in range(10))
-# strategies, seeds, tasks, training plates, classes
+LONG = "sub_class_of_the_cells_by_the_second_annotation_of_the_atlas"
+# strategies, seeds, tasks, training plates, classes, and what else `make_config` is told
 SIZES = {
     "2 strategies, 1 seed, 2 plates": (2, 1, ("phase", "louvain_group"), 2, (3, 9)),
     "6 strategies, 3 seeds, 95 drugs": (6, 3, FOUR, 13, (12, 95, 4, 27)),
     "20 strategies, 3 seeds, 380 drugs": (20, 3, FOUR, 13, (50, 380, 4, 27)),
     "3 strategies, 2 seeds, 1 task, 30 plates": (3, 2, ("drug",), 30, (95,)),
     "4 strategies, 1 seed, 10 tasks": (4, 1, TEN, 14, (12, 95, 4, 27, 2, 3, 5, 6, 7, 8)),
+    "one of everything": (1, 1, ("drug",), 1, (9,), {"epochs": 1}),
+    "12 long names, a long task": (
+        12,
+        2,
+        ("line", LONG),
+        13,
+        (9, 24),
+        {"suffix": "_with_a_long_name"},
+    ),
 }
 
 
 @pytest.fixture(scope="module", params=SIZES)
 def figures(request, tmp_path_factory):
     """{name: figure} of a synthetic run of one size."""
-    n_strategies, n_seeds, tasks, plates, n_classes = SIZES[request.param]
-    config = synthetic_run.make_config(n_strategies, n_seeds, tasks, plates)
+    n_strategies, n_seeds, tasks, plates, n_classes, *more = SIZES[request.param]
+    config = synthetic_run.make_config(n_strategies, n_seeds, tasks, plates, **dict(*more))
     run = synthetic_run.write_run(tmp_path_factory.mktemp("run"), config, n_classes, n_test=400)
     jobs = [run / "train" / s / f"seed{k}" for s in config["strategies"] for k in range(n_seeds)]
     predictions = [job / "predictions.npz" for job in jobs]
@@ -118,6 +128,30 @@ def test_bars_start_at_zero(figures):
             if bars and axes.get_visible():
                 assert axes.get_xlim()[0] == 0, name
                 assert all(bar.get_x() == 0 for bar in bars), name
+
+
+def test_scores_end_at_one(figures):
+    for name in ("comparison", "published"):
+        assert all(axes.get_xlim()[1] <= 1 for axes in figures[name].axes), name
+    assert figures["why"].axes[-1].get_xlim()[1] <= 1
+    assert all(axes.get_ylim()[1] <= 1.05 for axes in figures["trade-off"].axes)
+
+
+def test_values_stand_clear_of_bars_and_points(figures):
+    for name in ("comparison", "cost"):
+        figures[name].draw_without_rendering()
+        for axes in figures[name].axes:
+            right = axes.get_window_extent().x1
+            values = [t for t in axes.texts if t.get_text() != "not reached"]
+            assert all(t.get_window_extent().x0 > right for t in values), name
+
+
+def test_panels_of_learning_curves_stand_close(figures):
+    """A long name over a panel leaves no gap beside it."""
+    axes = figures["learning curves"].axes[:2]
+    figures["learning curves"].draw_without_rendering()
+    left, right = (one.get_window_extent() for one in axes)
+    assert right.x0 - left.x1 < 0.2 * left.width
 
 
 def says_what_it_shows(figure, axes, direction):
@@ -201,3 +235,76 @@ def test_heat_maps_of_a_sweep():
     figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
     test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
     test_axes_are_labelled({"sweep": figure})
+
+
+def test_strategies_of_one_speed_stand_apart():
+    """Also where the seeds of a strategy are equally fast to the last bit."""
+    config = synthetic_run.make_config(3, 3, ("drug",))
+    rows = [
+        {"strategy": s, "seed": k, "cells_seen": 1000, "train_seconds": 0.1 + 0.002 * n,
+         "wait_seconds": 0.0, "epoch_seconds": 0.1, "peak_memory_mib": 1.0}
+        for n, s in enumerate(config["strategies"]) for k in range(3)
+    ]  # fmt: skip
+    scores = pd.DataFrame({"strategy": list(config["strategies"]), "task": "drug"})
+    scores = scores.assign(metric="macro_f1", mean=0.9, sd=0.01)
+    axes = tradeoff.draw(pd.DataFrame(rows), scores, config).axes[0]
+    markers = [line for line in axes.lines if line.get_marker() not in ("", "None")]
+    x = sorted(axes.transData.transform([line.get_xydata()[0] for line in markers])[:, 0])
+    size = markers[0].get_markersize() * axes.figure.dpi / 72
+    assert len(x) == 3 and min(np.diff(x)) > 2 * size
+
+
+def confusion_of(names, counts):
+    """The names of the rows, and the matrix, of the figure of one strategy."""
+    config = synthetic_run.make_config(1, 1, ("drug",))
+    axes = confusion.draw({"streaming": counts}, names, "drug", config).axes[0]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == [label.get_text() for label in axes.get_xticklabels()]
+    return shown, axes.images[0].get_array()
+
+
+@pytest.mark.parametrize(
+    "names", [["0", "1", "2", "10"], ["T 2", "T 10"], ["0.05", "0.25", "0.5"], ["5 x", "x²", "²"]]
+)
+def test_classes_go_in_natural_order(names):
+    """The codes are in the order of text; each row and column of the matrix keeps its name."""
+    codes = sorted(names)
+    counts = np.eye(len(names), dtype=int)
+    counts[codes.index(names[-1]), codes.index(names[0])] = 99
+    shown, matrix = confusion_of(codes, counts)
+    first, last = shown.index(names[0]), shown.index(names[-1])
+    assert matrix[last, first] == pytest.approx(0.99)
+    assert shown == names
+
+
+def test_names_of_classes_are_no_mark_up():
+    names = ["$", "$5", "$a$", r"a\$b$", "a_b^{c} 100%", "αβ T"]
+    shown, _ = confusion_of(names, np.eye(len(names), dtype=int))
+    assert not any(map(matplotlib.cbook.is_math_text, shown))
+    assert [name.replace(r"\$", "$") for name in shown] == names
+
+
+def test_long_names_of_classes_are_cut_where_they_stay_apart():
+    long = "CD8-positive, alpha-beta T cell, terminally differentiated, of memory"
+    shown, _ = confusion_of([long, "T"], np.eye(2, dtype=int))
+    assert len(shown[0]) == confusion.LONG and shown[0].startswith("CD8-positive, alpha")
+    alike = [long, long.replace("terminally", "not yet")]
+    assert set(confusion_of(alike, np.eye(2, dtype=int))[0]) == set(alike)
+
+
+def test_divided_plates_have_the_names_of_the_configuration(tmp_path):
+    config = synthetic_run.make_config(1, 1, ("drug",))
+    config["atlas"]["split"] = {"fraction": 0.2, "seed": 0}
+    strip = pd.DataFrame({"position": [0.25, 0.75], "all-train": 1.0})
+    strip.to_csv(tmp_path / "plates.csv", index=False)
+    strips = read.plate_strips([tmp_path / "plates.csv"], config)
+    assert list(strips["streaming"]) == ["position", "all"]
+    config["atlas"].pop("split")
+    assert list(read.plate_strips([tmp_path / "plates.csv"], config)["streaming"])[1] == "all-train"
+
+
+def test_a_legend_names_the_strategies_that_are_drawn(figures):
+    drawn = {text.get_text() for text in figures["weights"].legends[0].get_texts()}
+    panels = figures["weights"].axes
+    rows = {text.get_text().replace("\n", " ") for text in panels[2].get_yticklabels()}
+    assert drawn == rows

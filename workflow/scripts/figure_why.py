@@ -2,7 +2,7 @@
 
 from cellshuffle.comparison import read_table
 from cellshuffle.console import run_rule
-from cellshuffle.figures.read import headline_task, per_strategy
+from cellshuffle.figures.read import headline_task, per_strategy, plate_strips
 from cellshuffle.figures.style import save
 from cellshuffle.figures.why import draw
 
@@ -11,7 +11,7 @@ def main(snakemake):
     config = snakemake.params.config
     comparison = read_table(snakemake.input.comparison)
     figure = draw(
-        per_strategy(snakemake.input.strips, config),
+        plate_strips(snakemake.input.strips, config),
         per_strategy(snakemake.input.entropies, config),
         read_table(snakemake.input.combinations),
         comparison,

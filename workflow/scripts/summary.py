@@ -11,6 +11,7 @@ from cellshuffle.figures.read import (
     headline_task,
     histories,
     per_strategy,
+    plate_strips,
     target_score,
     time_to,
     totals,
@@ -27,7 +28,7 @@ from cellshuffle.page import (
     plain_table,
     sortable_table,
 )
-from cellshuffle.words import METRIC_WORDS, duration, within, words
+from cellshuffle.words import METRIC_WORDS, duration, signed, within, words
 
 PACKAGES = ["cellshuffle", "snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py",
             "anndata", "scikit-learn", "matplotlib"]  # fmt: skip
@@ -73,7 +74,7 @@ def answer_page(inputs, config, table, history):
             answers.why(
                 table,
                 config,
-                per_strategy(inputs.strips, config),
+                plate_strips(inputs.strips, config),
                 per_strategy(inputs.entropies, config),
                 task,
             )
@@ -92,10 +93,10 @@ def table_page(table, config):
         names = [(words(row.strategy), row.strategy), (words(row.task), row.task)]
         score = [(METRIC_WORDS[row.metric], row.metric)]
         numbers = [row.mean, row.sd, row.n, row.rank, row.difference, row.low, row.high]
-        kinds = [".4f", ".4f", ".0f", ".0f", "+.4f", "+.4f", "+.4f"]
+        shown = ["{:.4f}".format] * 2 + ["{:.0f}".format] * 2 + [lambda x: signed(x, 4)] * 3
         cells = [
-            ("", "") if x != x else (format(x, kind), float(x))
-            for x, kind in zip(numbers, kinds, strict=True)
+            ("", "") if x != x else (show(x), float(x))
+            for x, show in zip(numbers, shown, strict=True)
         ]
         rows.append([*names, *score, *cells, (row.verdict, row.verdict)])
     menus = [

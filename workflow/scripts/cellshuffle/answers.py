@@ -4,9 +4,7 @@ import numpy as np
 
 from cellshuffle.comparison import HIGHER, LOWER, SAME, baseline_of
 from cellshuffle.entries import is_sequential
-from cellshuffle.words import duration, listed, tested_on, within, words
-
-WITH_INTERVAL = "{difference:+.3f}, 95% interval {low:+.3f} to {high:+.3f}"
+from cellshuffle.words import duration, listed, signed, tested_on, within, words
 
 
 def macro_f1(table, task=None):
@@ -24,7 +22,8 @@ def verdicts(table, task, baseline):
         chosen = chosen.sort_values("difference", ascending=verdict == LOWER, kind="stable")
         if len(chosen):
             parts = [
-                f"{within(row.strategy)} ({WITH_INTERVAL.format(**row._asdict())})"
+                f"{within(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
+                f"to {signed(row.high)})"
                 for row in chosen.itertuples()
             ]
             sentences.append(f"{verdict.capitalize()} than {within(baseline)}: {listed(parts)}.")
@@ -150,6 +149,12 @@ def why(table, config, strips, entropies, task):
         return [
             f"It does not, here: on {within(task)} {within(stream)} scores {score[stream]:.3f}, not lower "
             f"than {within(baseline_of(config))} by more than chance ({score[baseline_of(config)]:.3f})."
+        ]
+    if strip.shape[1] == 2:
+        return [
+            "All training cells are of one plate. "
+            f"{words(stream)} reads them in the order on disk: on {within(task)} it scores "
+            f"{score[stream]:.3f} on {tested_on(config)}, against {score[best]:.3f} for {within(best)}."
         ]
     sentences.append(
         f"{words(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of the "

@@ -152,6 +152,6 @@ def compare(metrics, paths, baseline, replicates=1000):
         ["baseline", HIGHER, LOWER, SAME],
         default="",
     )
-    # Beyond the sixth decimal an interval holds noise, not information.
-    table[["difference", "low", "high"]] = table[["difference", "low", "high"]].round(6)
+    # Beyond the sixth decimal an interval holds noise, not information; + 0.0: no negative zero.
+    table[["difference", "low", "high"]] = table[["difference", "low", "high"]].round(6) + 0.0
     return table

@@ -2,7 +2,16 @@
 
 from cellshuffle.answers import macro_f1, standing, verdicts
 from cellshuffle.comparison import METRICS
-from cellshuffle.words import METRIC_WORDS, listed, mean_sd, plates, tested_on, within, words
+from cellshuffle.words import (
+    METRIC_WORDS,
+    listed,
+    mean_sd,
+    plates,
+    signed,
+    tested_on,
+    within,
+    words,
+)
 
 
 def markdown_table(header, rows):
@@ -72,7 +81,7 @@ def _ranked(row):
 
 
 def _difference(row):
-    text = f"{row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+    text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])})"
     return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
 
 

@@ -41,4 +41,7 @@ def _common(names):
 
 
 def natural(name):
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    """A key to sort by: `plate 2` before `plate 10`."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]

@@ -63,6 +63,11 @@ def mean_sd(mean, sd):
     return f"{mean:.3f}" if sd != sd else f"{mean:.3f} ± {sd:.3f}"
 
 
+def signed(value, digits=3):
+    """`+0.012`, `-0.012`, and `0.000` for what rounds to nothing."""
+    return f"{value:+z.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
+
+
 def tested_on(config):
     """`plate 14`, or that cells were held out where every plate was divided."""
     atlas = config["atlas"]

@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from cellshuffle.figures.style import grid_of, legend, legend_height, looks, new_figure
-from cellshuffle.words import tested_on, within, words
+from cellshuffle.figures.style import (
+    footnote,
+    grid_of,
+    legend,
+    legend_height,
+    looks,
+    new_figure,
+    title,
+)
+from cellshuffle.words import tested_on, words
 
 
 def f1_of_confusion(counts):
@@ -32,12 +40,13 @@ def draw(confusions, config):
         axes.set_ylim(0, 1.02)
         axes.locator_params(axis="x", integer=True, nbins=7)
         axes.grid(axis="y")
-        axes.set_title(words(task))
-        axes.set_xlabel(f"{n} classes of {within(task)}, best first")
+        title(axes, words(task))
+        axes.set_xlabel(f"rank of the class, best first (of {n})")
         axes.set_ylabel("F1 of the class")
     for axes in grid.flat[len(confusions) :]:
         axes.set_visible(False)
+    figure.align_ylabels(grid)
     on = tested_on(config)
-    figure.supxlabel(f"classes present on {on}; predictions of all seeds together", fontsize=7)
+    footnote(figure, f"classes present on {on}; predictions of all seeds together")
     legend(figure, strategies)
     return figure

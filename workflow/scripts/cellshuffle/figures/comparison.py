@@ -3,7 +3,16 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from cellshuffle.figures.style import GREY, grid_of, looks, new_figure, strategy_rows
+from cellshuffle.figures.style import (
+    GREY,
+    beside,
+    footnote,
+    grid_of,
+    looks,
+    new_figure,
+    strategy_rows,
+    title,
+)
 from cellshuffle.words import mean_sd, tested_on, words
 
 
@@ -18,8 +27,7 @@ def draw(metrics, comparison, config, published=None):
         marked |= _panel(axes, task, strategies, metrics, comparison, published)
     for axes in grid.flat[len(tasks) :]:
         axes.set_visible(False)
-    on = tested_on(config)
-    figure.supxlabel(f"macro F1 on {on} (0 to 1, higher is better)", fontsize=8)
+    footnote(figure, f"macro F1 on {tested_on(config)} (0 to 1, higher is better)")
     _legend(figure, marked, len(config["training"]["seeds"]))
     return figure
 
@@ -31,7 +39,8 @@ def _panel(axes, task, strategies, metrics, comparison, published):
     means = means.set_index("strategy")
     known = _published_values(published, task)
     look = looks(strategies)
-    top = max([own["value"].max(), *known.values(), 1e-3])
+    reach = (means["mean"] + means["sd"].fillna(0)).max()
+    top = max([own["value"].max(), reach, *known.values(), 1e-3])
     for row, strategy in enumerate(strategies):
         colour, marker = look[strategy]["color"], look[strategy]["marker"]
         mean, sd = means.loc[strategy, ["mean", "sd"]]
@@ -44,30 +53,16 @@ def _panel(axes, task, strategies, metrics, comparison, published):
         offset = np.linspace(-0.17, 0.17, len(seeds)) if len(seeds) > 1 else [0]
         axes.scatter(
             seeds, row + np.array(offset), s=9, color=colour, marker=marker,
-            edgecolor="white", linewidth=0.4, zorder=3,
+            edgecolor="white", linewidth=0.4, zorder=3, clip_on=False,
         )  # fmt: skip
-        reach = max([mean + (sd if sd == sd else 0), seeds.max()])
         if strategy in known:
-            axes.plot(
-                known[strategy],
-                row,
-                "|",
-                color="black",
-                markersize=9,
-                markeredgewidth=1.4,
-                zorder=4,
-            )
-            if 0 <= known[strategy] - reach < 0.3 * top:
-                reach = known[strategy]
-        axes.annotate(
-            mean_sd(mean, sd), (reach, row), (4, 0), textcoords="offset points", va="center",
-            fontsize=6.5,
-        )  # fmt: skip
+            axes.plot(known[strategy], row, "|", color="black", markersize=9, markeredgewidth=1.4,
+                      zorder=4, clip_on=False)  # fmt: skip
+        beside(axes, row, mean_sd(mean, sd))
     strategy_rows(axes, strategies)
-    axes.set_xlim(0, top * 1.42)
-    ticks = [t for t in axes.get_xticks() if t <= min(1, top * 1.15)]
-    axes.set_xticks(ticks)
-    axes.set_title(words(task))
+    axes.set_xlim(0, min(1, top * 1.05))
+    axes.locator_params(axis="x", nbins=5)
+    title(axes, words(task))
     return bool(known)
 
 

@@ -4,15 +4,17 @@ import numpy as np
 
 from cellshuffle.figures.read import target_score, time_to, totals
 from cellshuffle.figures.style import (
+    beside,
     grid_of,
     looks,
     memory_unit,
     new_figure,
-    short,
     short_ticks,
     strategy_rows,
+    three_figures,
     time_unit,
-)  # fmt: skip
+    title,
+)
 from cellshuffle.words import within
 
 
@@ -34,10 +36,10 @@ def draw(history, comparison, config, task):
     rows, columns = grid_of(len(panels))
     figure = new_figure(0.3 + rows * (0.66 + 0.19 * len(strategies)))
     grid = figure.subplots(rows, columns, sharey=True)
-    for axes, (title, label, table, column, divisor) in zip(grid.flat, panels, strict=True):
+    for axes, (heading, label, table, column, divisor) in zip(grid.flat, panels, strict=True):
         values = {s: t[column].to_numpy() / divisor for s, t in table.groupby("strategy")}
         _bars(axes, strategies, values)
-        axes.set_title(title)
+        title(axes, heading)
         axes.set_xlabel(label)
     return figure
 
@@ -54,19 +56,13 @@ def _bars(axes, strategies, values):
                           fontsize=6.5, style="italic")  # fmt: skip
             continue
         axes.barh(row, done.mean(), height=0.62, color=look["color"], alpha=0.85, linewidth=0)
-        axes.scatter(done, [row] * len(done), s=7, color="white", edgecolor="black",
-                     linewidth=0.5, zorder=3)  # fmt: skip
-        text = _three_figures(done.mean())
+        offset = np.linspace(-0.17, 0.17, len(done)) if len(done) > 1 else [0]
+        axes.scatter(done, row + np.array(offset), s=7, color="white", edgecolor="black",
+                     linewidth=0.5, zorder=3, clip_on=False)  # fmt: skip
+        text = three_figures(done.mean())
         if len(done) < len(own):
             text += f" ({len(done)} of {len(own)} seeds)"
-        axes.annotate(text, (max(done.max(), done.mean()), row), (4, 0),
-                      textcoords="offset points", va="center", fontsize=6.5)  # fmt: skip
+        beside(axes, row, text)
     strategy_rows(axes, strategies)
-    axes.set_xlim(0, top * 1.3 if top > 0 else 1)
+    axes.set_xlim(0, top * 1.05 if top > 0 else 1)
     short_ticks(axes.xaxis, 5)
-
-
-def _three_figures(value):
-    if value >= 1000:
-        return short(float(f"{value:.3g}"))
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"

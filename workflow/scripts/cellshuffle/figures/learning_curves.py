@@ -1,16 +1,16 @@
 """Score and loss against cells seen and against training time, a row of panels per task."""
 
-from textwrap import wrap
-
 import numpy as np
 
 from cellshuffle.figures.style import (
+    footnote,
     legend,
     legend_height,
     looks,
     new_figure,
     short_ticks,
     time_unit,
+    title,
 )
 from cellshuffle.words import tested_on, words
 
@@ -37,10 +37,8 @@ def draw(history, config):
         _loss_axes(row[2:])
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
-    on = tested_on(config)
-    for axes, score in ((grid[0, 0], "Macro F1"), (grid[0, 2], "Loss")):
-        axes.annotate("\n".join(wrap(f"{score} on {on}", 34)), (0, 1), (0, 16), "axes fraction",
-                      textcoords="offset points", weight="bold", fontsize=8.5)  # fmt: skip
+    figure.align_ylabels(grid)
+    footnote(figure, f"macro F1 and loss on {tested_on(config)}")
     legend(figure, strategies)
     return figure
 
@@ -49,24 +47,26 @@ def _curve(axes, table, x, y, look, n_strategies):
     """Mean over seeds, with the seeds' range as a band; x is the seeds' mean at each epoch."""
     epochs = table.groupby("epoch")
     along, mean = epochs[x].mean(), epochs[y].mean()
+    one = len(along) == 1
     if n_strategies <= MANY and table["seed"].nunique() > 1:
         axes.fill_between(
-            along, epochs[y].min(), epochs[y].max(), color=look["color"], alpha=0.16, linewidth=0
-        )
+            along, epochs[y].min(), epochs[y].max(), color=look["color"], alpha=0.3 if one else 0.16,
+            linewidth=1.2 if one else 0,
+        )  # fmt: skip
     few = len(along) <= 12 and n_strategies <= MANY
     axes.plot(
         along, mean, color=look["color"], linestyle=look["linestyle"], linewidth=1.2,
-        marker=look["marker"] if few or len(along) == 1 else None, markersize=2.6,
-        markeredgewidth=0,
+        marker=look["marker"], markevery=1 if few else [len(along) - 1],
+        markersize=4 if one else 2.6, markeredgewidth=0,
     )  # fmt: skip
 
 
-def _score_axes(pair, title):
+def _score_axes(pair, task):
     top = max(axes.dataLim.y1 for axes in pair) * 1.06
     for axes in pair:
         axes.set_ylim(0, max(top, 1e-3))
         axes.yaxis.set_major_locator(_few(top))
-    pair[0].set_title(title, fontsize=8)
+    title(pair[0], task, 42)
     pair[0].set_ylabel("macro F1")
     pair[1].tick_params(labelleft=False)
 
@@ -74,7 +74,7 @@ def _score_axes(pair, title):
 def _loss_axes(pair):
     low = min(axes.dataLim.y0 for axes in pair)
     high = max(axes.dataLim.y1 for axes in pair)
-    margin = 0.06 * max(high - low, 1e-3)
+    margin = max(0.06 * (high - low), 0.01 * high, 1e-3)
     for axes in pair:
         axes.set_ylim(low - margin, high + margin)
         short_ticks(axes.yaxis, 4)

@@ -77,6 +77,20 @@ def confusion(paths, task):
     return counts, names
 
 
+def plate_strips(paths, config):
+    """plates.csv of every strategy, by strategy, with the plates' names of the configuration.
+
+    Where `atlas: split` divides the plates, the files call the training side of plate 3 `3-train`.
+    """
+    tables = per_strategy(paths, config)
+    if not config["atlas"].get("split"):
+        return tables
+    return {
+        s: table.rename(columns=lambda name: name.removesuffix("-train"))
+        for s, table in tables.items()
+    }
+
+
 def per_strategy(paths, config):
     """Tables of diversity/<strategy>/, given in the order of the config's strategies, by strategy."""
     return {s: pd.read_csv(path) for s, path in zip(config["strategies"], paths, strict=True)}

@@ -1,6 +1,7 @@
 """One look for all figures: size, colours of the strategies, shared axes furniture, saving."""
 
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib
 import matplotlib.style
@@ -15,6 +16,7 @@ from cellshuffle.words import words
 
 WIDTH = 7.2  # inches: two columns of a journal page
 GREY = "#777777"
+LONG = 34  # characters of a strategy's name before it takes two lines
 # After Okabe and Ito (2008), told apart with any colour vision; the yellow gave way to darker tones
 # that hold on white paper. The order pairs neighbours that differ in lightness as well.
 COLOURS = ["#D55E00", "#E69F00", "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#3B3B3B", "#8C6D31"]
@@ -52,7 +54,7 @@ def grid_of(n, columns=2):
 def legend_grid(strategies, width=WIDTH):
     """Rows and columns of the legend of the strategies, by the length of their names."""
     longest = max(len(words(s)) for s in strategies)
-    columns = int(np.clip(width * 15 / (longest + 6), 1, len(strategies)))
+    columns = int(np.clip(width * 17 / (longest + 8), 1, len(strategies)))
     return grid_of(len(strategies), -(-len(strategies) // -(-len(strategies) // columns)))
 
 
@@ -61,24 +63,42 @@ def legend_height(strategies):
     return 0.1 + 0.16 * legend_grid(strategies)[0]
 
 
-def legend(figure, strategies, lines=True):
-    """One legend for the figure, above the panels."""
+def legend(figure, strategies, lines=True, shown=None):
+    """One legend for the figure, above the panels, of all the strategies or those shown."""
     no_line = {} if lines else {"linestyle": "none"}
-    handles = [
-        Line2D([], [], label=words(strategy), **(look | no_line))
-        for strategy, look in looks(strategies).items()
-    ]
+    shown = shown or strategies
+    look = looks(strategies)
+    handles = [Line2D([], [], label=words(s), **(look[s] | no_line)) for s in shown]
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=legend_grid(strategies)[1],
+        handles=handles, loc="outside upper left", ncols=legend_grid(shown)[1],
         handlelength=2.2 if lines else 1, columnspacing=1.4,
     )  # fmt: skip
+
+
+def title(axes, text, width=38):
+    """A title over the panel, in lines that fit on half the page."""
+    axes.set_title("\n".join(wrap(text, width)))
+
+
+def footnote(figure, text):
+    """What holds for all panels, below them."""
+    figure.supxlabel("\n".join(wrap(text, 120)), fontsize=7)
+
+
+def beside(axes, row, text):
+    """Write a value right of the panel, level with a row: a column that no bar or point reaches."""
+    axes.annotate(text, (1, row), (5, 0), axes.get_yaxis_transform(), "offset points",
+                  va="center", fontsize=6.5, annotation_clip=False)  # fmt: skip
 
 
 def strategy_rows(axes, strategies, labels=True):
     """Make y a list of strategies, the first on top; labels False: named by the panel it shares y with."""
     axes.set_ylim(len(strategies) - 0.5, -0.5)
     if labels:
-        axes.set_yticks(range(len(strategies)), [words(s) for s in strategies])
+        names = ["\n".join(wrap(words(s), LONG)) for s in strategies]
+        axes.set_yticks(range(len(strategies)), names, linespacing=0.9)
+        if any("\n" in name for name in names):
+            axes.tick_params(axis="y", labelsize=6)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")
@@ -86,10 +106,20 @@ def strategy_rows(axes, strategies, labels=True):
 
 def short(value, _=None):
     """1500 -> `1.5k`, 2000000 -> `2M`: tick labels that stay short."""
-    for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
-            return f"{value / size:g}{unit}"
-    return f"{value:g}"
+    size, unit = unit_of(value)
+    return f"{value / size:zg}{unit}"
+
+
+def three_figures(value):
+    """35000 -> `35.0k`, 0.5 -> `0.500`: values that stand in a column."""
+    value = float(f"{value:.3g}")
+    size, unit = unit_of(value)
+    return f"{value / size:#.3g}".rstrip(".") + unit
+
+
+def unit_of(value):
+    units = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+    return next((known for known in units if abs(value) >= known[0]), (1, ""))
 
 
 def short_ticks(axis, n=5, steps=(1, 2, 2.5, 5, 10)):

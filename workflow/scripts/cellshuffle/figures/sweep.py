@@ -60,4 +60,4 @@ def _map(axes, table, column, norm):
 
 
 def _text(value):
-    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:.{2 if value >= 1 else 3}f}"
+    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:z.{2 if value >= 1 else 3}f}"

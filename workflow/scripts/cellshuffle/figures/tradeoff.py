@@ -15,10 +15,12 @@ from cellshuffle.figures.style import (
     new_figure,
     short,
     short_ticks,
+    title,
 )
 from cellshuffle.words import tested_on, words
 
-FEW = 8  # up to this many strategies every point carries its name; beyond, a legend does
+# Up to this many strategies, with names up to this long, every point carries its name; else a legend does.
+FEW, SHORT = 8, 26
 
 
 def draw(history, comparison, config):
@@ -26,7 +28,7 @@ def draw(history, comparison, config):
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
     speed = totals(history).groupby("strategy")["cells_per_second"].agg(["mean", "min", "max"])
     rows, columns = grid_of(len(tasks))
-    many = len(strategies) > FEW
+    many = len(strategies) > FEW or max(map(len, strategies)) > SHORT
     figure = new_figure(0.5 + (legend_height(strategies) if many else 0) + rows * 2.3)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     panels = list(zip(grid.flat, tasks, strict=False))
@@ -38,6 +40,7 @@ def draw(history, comparison, config):
         axes.set_xlabel("throughput (training cells per second)")
     for axes in grid[:, 0]:
         axes.set_ylabel(f"macro F1 ({tested_on(config)})")
+    figure.align_ylabels(grid)
     edge = Line2D([], [], color=GREY, linewidth=4, alpha=0.2,
                   label="no strategy is both faster and better than this edge")  # fmt: skip
     figure.legend(handles=[edge], loc="outside lower right")
@@ -60,26 +63,27 @@ def _panel(axes, task, strategies, speed, comparison):
     whiskers = []
     _front(axes, points)
     for (x, y), (strategy, look) in zip(points, looks(strategies).items(), strict=True):
-        low, high, sd = (
-            *speed.loc[strategy, ["min", "max"]],
-            np.nan_to_num(scores.loc[strategy, "sd"]),
-        )
+        low, high = speed.loc[strategy, ["min", "max"]]
+        sd = np.nan_to_num(scores.loc[strategy, "sd"])
         whiskers += [((low, y), (high, y)), ((x, y - sd), (x, y + sd))]
-        axes.errorbar(x, y, xerr=[[x - low], [high - x]], yerr=sd, color=look["color"],
-                      marker=look["marker"], markersize=6, markeredgecolor="white",
-                      markeredgewidth=0.6, elinewidth=0.9, zorder=3)  # fmt: skip
+        for line in whiskers[-2:]:
+            axes.plot(*zip(*line, strict=True), color=look["color"], linewidth=0.9, zorder=2)
+        # Seen through, so that one marker does not hide another.
+        axes.plot(x, y, look["marker"], color=look["color"], markersize=5.5, zorder=3,
+                  markerfacecolor=(look["color"], 0.5), markeredgewidth=0.9)  # fmt: skip
     _speed_axis(axes, speed["min"].min(), speed["max"].max())
-    axes.set_ylim(0, max(points[:, 1].max() * 1.2, 1e-3))
+    axes.set_ylim(0, np.clip(1.15 * max(y for line in whiskers for _, y in line), 1e-3, 1.05))
     short_ticks(axes.yaxis, 5)
     axes.grid()
-    axes.set_title(words(task))
+    title(axes, words(task))
     return points, whiskers
 
 
 def _speed_axis(axes, low, high):
-    """From zero, or logarithmic where the fastest is more than eight times the slowest."""
+    """Around the speeds, logarithmic where the fastest is more than eight times the slowest."""
     if high <= 8 * low:
-        axes.set_xlim(0, high * 1.12)
+        margin = max(0.15 * (high - low), 0.02 * high)
+        axes.set_xlim(low - margin, high + margin)
         short_ticks(axes.xaxis, 5)
         return
     axes.set_xscale("log")

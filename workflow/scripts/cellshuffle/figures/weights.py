@@ -1,11 +1,20 @@
 """Sampling weights: what they are, and how often rare and common combinations are really drawn."""
 
+from textwrap import wrap
+
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.entries import is_weighted
-from cellshuffle.figures.style import GREY, looks, new_figure, short
+from cellshuffle.figures.style import (
+    GREY,
+    legend,
+    legend_height,
+    looks,
+    new_figure,
+    short,
+)
 from cellshuffle.weights import weight_of_count
 from cellshuffle.words import listed, within, words
 
@@ -15,18 +24,21 @@ ENDS = 0.05  # the rarest and the commonest 5% of combinations
 def draw(combinations, draws, config, baseline):
     """combinations: combinations.csv; draws: {strategy: draws.csv}; baseline: the strategy compared with."""
     shown = _shown(config, baseline)
-    figure = new_figure(3.1)
+    names = ["\n".join(wrap(words(strategy), 18)) for strategy in shown]
+    lines = sum(name.count("\n") + 1 for name in names)
+    figure = new_figure(max(3.1, 1 + 0.13 * lines) + legend_height(shown))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.05])
     count = combinations["count"].to_numpy()
     _weights(left, count, combinations["weight"].to_numpy(), config)
     _draws(middle, draws, config, shown)
     _ends(right, draws, config, shown)
+    right.set_yticks(range(len(shown)), names)
+    parts = listed([f"one {within(label)}" for label in config["weights"]["balance"]])
     for axes in (left, middle):
         axes.set_xscale("log")
         _log_ticks(axes.xaxis, count)
-        axes.set_xlabel("cells of the combination")
-    parts = listed([f"one {within(label)}" for label in config["weights"]["balance"]])
-    figure.suptitle(f"A combination: {parts}", fontsize=8, weight="normal", x=0.01, ha="left")
+        axes.set_xlabel("\n".join(["cells of the combination:", *wrap(parts, 30)]))
+    legend(figure, list(config["strategies"]), shown=shown)
     return figure
 
 
@@ -105,7 +117,6 @@ def _ends(axes, draws, config, shown):
         axes.plot(common, row, "o", color=colour, markersize=8, markeredgecolor="white")
         axes.plot(rare, row, "o", color=colour, markersize=4, markeredgecolor="white")
     axes.axvline(1, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-    axes.set_yticks(range(len(shown)), [words(s) for s in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, axes.dataLim.x1 * 1.1)
@@ -117,8 +128,8 @@ def _ends(axes, draws, config, shown):
     handles = [
         Line2D([], [], color=GREY, marker="o", linestyle="none", markersize=size, label=label)
         for size, label in (
-            (4, f"rarest {ENDS:.0%} (at most {ranked[n - 1]:,} cells)"),
-            (8, f"commonest {ENDS:.0%} (at least {ranked[-n]:,})"),
+            (4, f"rarest {ENDS:.0%} (cells: at most {ranked[n - 1]:,})"),
+            (8, f"commonest {ENDS:.0%} (cells: at least {ranked[-n]:,})"),
         )
     ]
     axes.legend(

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from cellshuffle.diversity import entropy_bits, entropy_bounds
 from cellshuffle.entries import is_weighted, loading_of
-from cellshuffle.figures.style import GREY, looks, new_figure, strategy_rows
+from cellshuffle.figures.style import GREY, beside, looks, new_figure, strategy_rows
 from cellshuffle.words import tested_on, words
 
 
@@ -20,7 +20,8 @@ def draw(strips, entropies, combinations, scores, config, task):
     labels and their counts; scores: comparison table; task: whose macro F1 ends each row.
     """
     strategies, labels = list(config["strategies"]), list(config["weights"]["balance"])
-    figure = new_figure(1.35 + 0.36 * len(strategies))
+    lines = max(_title(words(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
+    figure = new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
     widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     _strips(grid[0], strips, strategies)
@@ -48,7 +49,8 @@ def _strips(axes, strips, strategies):
             _plate_colours(share.shape[1])[plate.T], extent=(0, 100, row + 0.38, row - 0.38),
             aspect="auto", interpolation="nearest", zorder=2,
         )  # fmt: skip
-        _name_plates(axes, share, row, strips[strategy].columns[1:])
+        if share.shape[1] > 1:
+            _name_plates(axes, share, row, strips[strategy].columns[1:])
     strategy_rows(axes, strategies)
     axes.grid(False)
     axes.set_xlim(0, 100)
@@ -113,12 +115,12 @@ def _entropy(axes, values, title, counts):
     axes.set_xlim(-0.04 * most, most * 1.1)
     axes.locator_params(axis="x", nbins=4, integer=True)
     axes.set_xlabel("bits")
-    _title(axes, title)
+    axes.set_title(_title(title), fontsize=7.5)
 
 
-def _title(axes, text):
+def _title(text):
     """A title in lines as narrow as the panel."""
-    axes.set_title("\n".join(wrap(text, 12, break_long_words=True)), fontsize=7.5)
+    return "\n".join(wrap(text, 12))
 
 
 def _scores(axes, comparison, config, task):
@@ -126,17 +128,18 @@ def _scores(axes, comparison, config, task):
     scores = scores.set_index("strategy")["mean"]
     for row, (strategy, look) in enumerate(looks(list(config["strategies"])).items()):
         axes.barh(row, scores[strategy], height=0.5, color=look["color"])
-        axes.annotate(f"{scores[strategy]:.2f}", (scores[strategy], row), (2, 0), va="center",
-                      textcoords="offset points", fontsize=6.5)  # fmt: skip
+        beside(axes, row, f"{scores[strategy]:.2f}")
     strategy_rows(axes, list(config["strategies"]), labels=False)
-    axes.set_xlim(0, scores.max() * 1.35)
+    axes.set_xlim(0, np.clip(1.05 * scores.max(), 1e-3, 1))
     axes.locator_params(axis="x", nbins=3)
     axes.set_xlabel(f"macro F1,\n{tested_on(config)}")
-    axes.set_title("\n".join(["Outcome:", *wrap(words(task), 11)]), fontsize=7.5)
+    axes.set_title(f"Outcome:\n{_title(words(task))}", fontsize=7.5)
 
 
 def _legend(figure, strips, config):
     names = list(next(iter(strips.values())).columns[1:])
+    if len(names) == 1:
+        names = ["the only plate"]
     colours = _plate_colours(len(names))
     step = max(1, -(-len(names) // 14))
     shown = sorted({*range(0, len(names), step), len(names) - 1})
