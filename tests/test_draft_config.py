@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from atlases import counts_of, obs_of, write_atlas
@@ -11,6 +12,7 @@ from cellshuffle.consistency import inconsistencies
 from cellshuffle.draft import draft
 from cellshuffle.errors import InputError
 from cellshuffle.plate_names import name_pattern
+from cellshuffle.proportions import proposed
 from conftest import REPOSITORY, snakemake
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +88,73 @@ def test_one_file_with_a_split_of_its_own_or_none(tmp_path):
     assert read(tmp_path)[0]["atlas"]["split"]["fraction"] == 0.1
 
 
+@pytest.mark.parametrize("n_train", [20, 400, 1500, 4999, 5000, 26_000, 95_000_000])
+def test_settings_are_in_proportion_to_the_train_cells(n_train):
+    """Steps as the demo takes them, of fetches that are neither most of the cells nor one minibatch."""
+    own = proposed(n_train)
+    fetch, steps = own["batch_size"] * own["fetch_factor"], n_train / own["batch_size"]
+    assert own["fetch_factor"] >= 2 and fetch <= 1024
+    assert n_train < 400 or fetch <= n_train / 10
+    assert own["epochs"] == 100 or 4000 <= own["epochs"] * -(-steps // 1) < 4000 + steps + 1
+    if n_train > 10**6:
+        assert own == {"batch_size": 64, "fetch_factor": 16, "epochs": 1}
+
+
+def test_the_draft_says_for_how_many_train_cells_it_is_made(tmp_path):
+    for plate, n_cells in ((1, 700), (2, 400)):
+        obs = obs_of(n_cells, plate, line=(["A", "B"], "string"))
+        write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(n_cells, 20, plate), obs)
+    config, text = read(tmp_path)
+    assert proposed(700).items() <= config["training"].items()
+    assert (
+        "about 700 train cells" in text and "(batch_size x fetch_factor, 32 cells) is 4.6%" in text
+    )
+
+
+def test_combinations_of_tasks_are_balanced_where_they_have_cells(tmp_path):
+    """Two columns of three values are nine combinations, two of sixty are too many for 2,000 cells."""
+    for n_values, balance in ((3, ["drug", "line"]), (60, ["drug"])):
+        values = [f"v{k}" for k in range(n_values)]
+        obs = obs_of(2000, line=(values, "categorical"), drug=(values, "string"))
+        write_atlas(tmp_path / "all.h5ad", counts_of(2000, 5), obs)
+        config, text = read(tmp_path)
+        assert config["weights"]["balance"] == balance
+        sizes = obs.groupby(balance, observed=True).size()
+        assert config["weights"]["min_count_baseline"] == int(0.9 * sizes.median())
+        assert ("9 in all" in text) == (n_values == 3) and ("too few" in text) == (n_values == 60)
+
+
+def test_what_the_matrices_hold_is_said(tmp_path):
+    """And what to do about it; the transform stays `none`."""
+    obs, counts = obs_of(60, line=(["A", "B"], "string")), counts_of(60, 20)
+    path = tmp_path / "all.h5ad"
+    for values, words, advice in (
+        (
+            counts,
+            f"X: whole numbers up to {counts.max()}, counts it seems",
+            "cp10k_log1p evens out",
+        ),
+        (np.log1p(counts), "X: fractions up to 1.", "These are not counts"),
+        (counts - 0.5, "X: values from -0.5 to", "These are not counts"),
+        (counts * np.nan, "X: holds NaN or infinite values", "These are not counts"),
+    ):
+        write_atlas(path, values, obs)
+        config, text = read(tmp_path)
+        assert f"#   {words}" in text and advice in text
+        assert config["training"]["transform"] == "none"
+    write_atlas(path, counts, obs, place="raw")
+    text = read(tmp_path)[1]
+    assert "#   X: nothing but zeros" in text and "#   raw: whole numbers" in text
+
+
+def test_a_run_has_the_name_of_its_configuration(tmp_path):
+    """So that drafts of one folder, or of one called as the demo is, do not write over each other."""
+    folder = tmp_path / "demo"
+    write_atlas(folder / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    assert read(folder)[0]["run"] == "demo_draft"
+    assert yaml.safe_load(draft(folder, "second try"))["run"] == "second_try"
+
+
 def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
     with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
         draft(tmp_path)
@@ -99,7 +168,7 @@ def test_the_command_writes_a_file_that_the_workflow_takes(tmp_path):
     target, script = tmp_path / "own.yaml", REPOSITORY / "workflow/scripts/draft_config.py"
     command = [sys.executable, str(script), str(tmp_path), str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"make run CONFIG={target}" in done.stdout
+    assert f"make run CONFIG={target}" in done.stdout and "\nrun: own\n" in done.stdout
     snakemake(tmp_path, yaml.safe_load(target.read_text()), "--dry-run", "--quiet", "rules")
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 1 and "is there already" in again.stderr

@@ -28,7 +28,7 @@ def own_run(tmp_path_factory):
 
 def test_cells_are_split_and_labelled_as_in_the_file(own_run):
     folder, config, cells = own_run
-    run = folder / "results/pbmc68k"
+    run = folder / "results/own_atlas"
     classes = read_json(run / "labels/classes.json")
     assert classes["cell_type"] == sorted(cells.obs["bulk_labels"].unique())
     for split in ("train", "test"):
@@ -43,7 +43,7 @@ def test_cells_are_split_and_labelled_as_in_the_file(own_run):
 
 def test_negative_values_are_packed_unchanged(own_run):
     folder, _, cells = own_run
-    packed = anndata.read_h5ad(folder / "results/pbmc68k/packed/plateG2M.h5ad")
+    packed = anndata.read_h5ad(folder / "results/own_atlas/packed/plateG2M.h5ad")
     original = cells[cells.obs["phase"] == "G2M"]
     assert np.asarray(original.X).min() < 0
     assert np.array_equal(packed.X.toarray(), original.X)
@@ -52,7 +52,7 @@ def test_negative_values_are_packed_unchanged(own_run):
 
 def test_every_score_is_there_and_real_cells_can_be_told_apart(own_run):
     folder, config, cells = own_run
-    run = folder / "results/pbmc68k"
+    run = folder / "results/own_atlas"
     table = pd.read_csv(run / "comparison.csv")
     assert len(table) == len(config["strategies"]) * len(config["tasks"]) * 6
     assert (run / "comparison.md").stat().st_size and list((run / "figures").glob("*.svg"))

@@ -11,7 +11,7 @@ from cellshuffle.files import write_text
 
 def main(folder, target=None):
     try:
-        text = draft(folder)
+        text = draft(folder, target and Path(target).stem)
     except InputError as error:
         sys.exit(f"error: {error}")
     target = Path(target or f"config/{yaml.safe_load(text)['run']}.yaml")

@@ -26,6 +26,9 @@ class Matrix:
     stored_bytes: int  # of a value in the file
     value_bytes: int  # of a value once packed
     signature: str  # of the sampled values: the same for a copy
+    lowest: float  # of the sampled values
+    highest: float
+    whole: bool  # whether the sampled values are whole numbers
 
 
 def check_links(file, layer):
@@ -64,7 +67,9 @@ def look_at_matrix(file, layer, needs_counts):
     if problems:
         raise InputError("\n".join(f"{name}: {problem}" for problem in problems))
     sizes = values.dtype.itemsize, _packed_bytes(values)
-    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples))
+    whole = not (values != np.floor(values)).any()
+    span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples), *span, whole)
 
 
 def _shape_problems(file, layer, n_cells, n_genes):
