@@ -10,6 +10,7 @@ from cellshuffle.calibration import calibrate
 from cellshuffle.errors import InputError
 from cellshuffle.packing import pack
 from cellshuffle.planning import lines, packed_bytes, plan, risks, size
+from cellshuffle.proportions import proportion_risks, proposed
 from cellshuffle.survey import TAHOE, survey
 from conftest import REPOSITORY, SMALL, snakemake
 
@@ -132,9 +133,52 @@ def test_risks_name_what_goes_wrong(atlas):
     costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
     named = risks(found, costs, config, "cpu")
     for position, word in enumerate(
-        ("disk is too small", "of memory", "more than a day", "D): no strategy", "GPU", "baseline")
-    ):
+        ("disk is too small", "of memory", "more than a day", "D): no strategy", "A fetch",
+         "next to nothing", "GPU", "baseline")
+    ):  # fmt: skip
         assert word in named[position]
+
+
+def risks_of(n_train, **training):
+    """Risks of that many train cells for a strategy that shuffles its fetches, and one that does not."""
+    strategies = {"streaming": STRATEGIES["streaming"], "block": {"sampler": "BlockShuffling"}}
+    settings = {"batch_size": 64, "fetch_factor": 16, "epochs": 10, "learning_rate": 1e-4}
+    return proportion_risks(n_train, strategies, TRAINING | settings | training)
+
+
+def test_a_fetch_of_most_cells_and_a_training_of_few_steps_are_risks():
+    fetch, steps = risks_of(1500, epochs=1)
+    assert "1,024 cells) holds 68% of the train cells in block:" in fetch
+    assert "try batch_size 16, fetch_factor 4" in fetch
+    assert "takes 24 steps" in steps and "epochs to about 42" in steps
+    assert len(risks_of(1500, epochs=42)) == 1 and len(risks_of(1500, learning_rate=1e-2)) == 1
+    assert risks_of(26_000) == []
+    only_in_order = {"streaming": {"sampler": "Streaming", "shuffle": False}}
+    assert proportion_risks(1500, only_in_order, TRAINING | {"epochs": 100}) == []
+
+
+@pytest.mark.parametrize("n_train", [400, 1500, 5000, 26_000, 10**8])
+def test_what_is_drafted_is_no_risk(n_train):
+    assert risks_of(n_train, **proposed(n_train)) == []
+
+
+def test_what_sets_the_pace_is_said(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    said = "The model, not loading, sets the pace of all strategies"
+    for reading in (50, 5000):
+        load = {"streaming": reading, "weighted": 9000}
+        rates = {"pack": 9, "train": 100, "load": load, "device": "cpu"}
+        costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
+        text = "\n".join(lines(found, costs, configuration(), rates))
+        assert (
+            costs["strategies"]["streaming"]["paced_by"] == {50: "loading", 5000: "model"}[reading]
+        )
+        assert costs["strategies"]["weighted"]["paced_by"] == "model"
+        assert (f"{said}; loading alone would reach 5,000 to 9,000 cells/s" in text) == (
+            reading > 100
+        )
+        assert "one training runs at a time; this machine has" in text
 
 
 def test_an_absent_atlas_is_an_error_unless_its_sizes_are_published(tmp_path):

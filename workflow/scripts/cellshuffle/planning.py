@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.entries import is_weighted
+from cellshuffle.proportions import proportion_risks
 from cellshuffle.words import duration, listed
 
 DAY = 86_400
@@ -40,6 +41,7 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         test = survey.cells["test"] / max(rates["train"], 1)
         costs[name] = {
             "cells_per_second": rate,
+            "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
             "epoch": epoch,
             "training": epochs * (epoch + test),
             "seeds": seeds * epochs * (epoch + test),
@@ -99,6 +101,8 @@ def risks(survey, costs, config, device):
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
                 f"alone ({shown}): no strategy can learn them."
             )
+    if survey.cells["train"]:
+        found += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
     if config["training"]["device"] == "cuda" and device == "cpu":
         found.append(
             "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
@@ -144,13 +148,14 @@ def lines(survey, costs, config, rates):
     if packed:
         need = f"{size(costs['disk'])} for packed plates" if survey.to_pack else "plates are packed"
         yield f"disk          {need}, {size(costs['disk_free'])} free"
-    there = size(costs["memory_there"])
-    yield f"memory        {size(costs['memory'])} a training, {costs['jobs_at_once']} at once, {there} in all"
+    jobs = costs["jobs_at_once"]
+    at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
+    yield (
+        f"memory        {size(costs['memory'])} a training, {at_once}; this machine has "
+        f"{size(costs['memory_there'])}"
+    )
     yield ""
-    yield f"{'strategy':<24}{'cells/s':>12}{'an epoch':>12}{'a training':>12}{f'{seeds} seeds':>12}"
-    for name, cost in costs["strategies"].items():
-        times = "".join(f"{long_duration(cost[k]):>12}" for k in ("epoch", "training", "seeds"))
-        yield f"{name:<24}{cost['cells_per_second']:>12,.0f}{times}"
+    yield from _table(costs["strategies"], seeds, rates)
     yield ""
     if packed and survey.to_pack:
         yield f"packing       {long_duration(costs['pack'])}"
@@ -164,6 +169,21 @@ def lines(survey, costs, config, rates):
     yield f"largest risk  {found[0] if found else 'none seen'}"
     for risk in found[1:]:
         yield f"also          {risk}"
+
+
+def _table(strategies, seeds, rates):
+    """Lines on what every strategy costs, and what sets the pace: the slower of model and loading."""
+    heads = ("cells/s", "paced by", "an epoch", "a training", f"{seeds} seed{'s' * (seeds > 1)}")
+    yield f"{'strategy':<24}" + "".join(f"{head:>12}" for head in heads)
+    for name, cost in strategies.items():
+        times = "".join(f"{long_duration(cost[k]):>12}" for k in ("epoch", "training", "seeds"))
+        yield f"{name:<24}{cost['cells_per_second']:>12,.0f}{cost['paced_by']:>12}{times}"
+    if all(cost["paced_by"] == "model" for cost in strategies.values()):
+        load = rates["load"].values()
+        yield (
+            "The model, not loading, sets the pace of all strategies; loading alone would reach "
+            f"{min(load):,.0f} to {max(load):,.0f} cells/s."
+        )
 
 
 def _combinations(survey):
