@@ -1,20 +1,32 @@
 """The sentences follow from the numbers."""
 
+import math
+
 import pandas as pd
+import pytest
 import synthetic_run
 from cellshuffle import answers, words
 from cellshuffle.comparison import METRICS
 from cellshuffle.markdown import comparison_markdown
 
+DIFFERENCE = {"higher": 0.1, "lower": -0.1, "not distinguishable": 0.0, "baseline": math.nan}
+LONG = 3600  # seconds of a training
 
-def comparison(**verdicts):
+
+def comparison(half_width=0.02, **verdicts):
     """A comparison table with the given verdicts on one task; the baseline is random_sampling."""
     rows = [
         {"strategy": s, "task": "drug", "metric": "macro_f1", "mean": 0.3, "sd": 0.01, "n": 3,
-         "difference": 0.1, "low": 0.05, "high": 0.15, "verdict": v, "rank": 1}
+         "difference": DIFFERENCE[v], "low": DIFFERENCE[v] - half_width,
+         "high": DIFFERENCE[v] + half_width, "verdict": v, "rank": 1}
         for s, v in {"random_sampling": "baseline", **verdicts}.items()
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def which(table, speeds, seconds=LONG):
+    headline, reasons = answers.which(table, speeds, "random_sampling", seconds)
+    return headline, " ".join(reasons)
 
 
 def test_the_fastest_of_the_equals():
@@ -22,30 +34,68 @@ def test_the_fastest_of_the_equals():
         streaming="lower", block="not distinguishable", weighted="not distinguishable"
     )
     speeds = {"random_sampling": [10, 11], "streaming": [99], "block": [30, 32], "weighted": [5, 5]}
-    best, reasons = answers.which(table, speeds, "random_sampling")
-    assert best == "block"
-    text = " ".join(reasons)
-    assert "it was the fastest" in text and "Slower with every seed: random sampling (10)" in text
+    headline, text = which(table, speeds)
+    assert headline == "Block."
+    assert "Block was the fastest of the 3 strategies whose scores are not told apart" in text
+    assert "Slower with every seed: random sampling (10)" in text
     assert "Lower than random sampling on at least one task: streaming." in text
 
 
 def test_speeds_that_overlap_are_not_told_apart():
+    table = comparison(block="not distinguishable", weighted="not distinguishable")
+    speeds = {"random_sampling": [10, 20], "block": [12, 19], "weighted": [5, 6]}
+    headline, text = which(table, speeds)
+    assert headline == "Any of random sampling and block." and "fastest" not in text
+    assert "cells per second: random sampling (15) and block (16)." in text
+    assert "Slower with every seed: weighted (6)" in text
+
+
+@pytest.mark.parametrize(
+    ("slower", "seconds", "told"),
+    [(80, LONG, True), (95, LONG, False), (80, 2, False), (40, 2, True)],
+)
+def test_short_trainings_and_single_seeds_say_less_of_speed(slower, seconds, told):
     table = comparison(block="not distinguishable")
-    best, reasons = answers.which(
-        table, {"random_sampling": [10, 20], "block": [12, 19]}, "random_sampling"
-    )
-    assert best == "block"
-    assert "overlap with those of random sampling (15)" in " ".join(reasons)
+    headline, _ = which(table, {"random_sampling": [slower], "block": [100]}, seconds)
+    assert headline == ("Block." if told else "Any of random sampling and block.")
 
 
 def test_better_scores_come_before_speed():
     table = comparison(block="not distinguishable", weighted="higher")
-    best, reasons = answers.which(
-        table, {"random_sampling": [10], "block": [30], "weighted": [5]}, "random_sampling"
+    headline, text = which(table, {"random_sampling": [10], "block": [30], "weighted": [5]})
+    assert headline == "Weighted."
+    assert text.startswith("Higher than random sampling: weighted on drug; nowhere lower.")
+
+
+def test_one_interval_of_many_does_not_decide():
+    """An interval that excludes 0 by a little does alone, and not as one of ten."""
+    table = comparison(half_width=0.09, streaming="lower")
+    speeds = {"random_sampling": [10], "streaming": [30]} | {f"s{k}": [5] for k in range(9)}
+    alone = {s: speeds[s] for s in ("random_sampling", "streaming")}
+    assert which(table, alone)[0] == "Random sampling."
+    many = comparison(half_width=0.09, streaming="lower", **{f"s{k}": "higher" for k in range(9)})
+    assert answers.standing(many, "random_sampling")["streaming"] == ([], [])
+    others = {f"s{k}": "not distinguishable" for k in range(9)}
+    many = pd.concat([comparison(half_width=0.09, streaming="lower"), comparison(**others)[1:]])
+    headline, text = which(many, speeds)
+    assert headline == "Streaming."
+    assert "not once that is widened for the 10 comparisons made here: streaming on drug." in text
+
+
+def test_a_run_that_sees_no_small_difference_decides_nothing():
+    table = comparison(half_width=0.2, block="not distinguishable")
+    headline, text = which(table, {"random_sampling": [10], "block": [30]})
+    assert headline == "This run cannot tell."
+    assert "differences below about 0.20 cannot be seen here" in text
+
+
+def test_how_far_intervals_are_widened_is_said():
+    config = synthetic_run.make_config(2, 3, ("drug",))
+    one, two = (
+        " ".join(answers.certainty(comparison(**s), config, "random_sampling", 2000))
+        for s in ({"block": "lower"}, {"block": "lower", "streaming": "lower"})
     )
-    assert best == "weighted" and reasons[0].startswith(
-        "It scores higher than random sampling on drug"
-    )
+    assert "Bonferroni" not in one and "1.1 times as wide, so that all 2 hold" in two
 
 
 def test_one_seed_is_said_to_be_one_seed():

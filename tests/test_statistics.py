@@ -70,6 +70,14 @@ def test_resampled_seeds_spread_like_the_standard_error_of_their_mean(n):
     assert statistics.resampled_seeds(1, 3, rng).tolist() == [[1.0]] * 3
 
 
+@pytest.mark.parametrize("comparisons", [1, 2, 20])
+def test_widened_intervals_all_hold_at_once(comparisons):
+    """Of independent normal differences that are 0, in 95% of the runs no interval excludes 0."""
+    drawn = np.random.default_rng(0).normal(size=(20_000, comparisons))
+    held = np.abs(drawn).max(axis=1) < 1.96 * statistics.stretch(comparisons)
+    assert held.mean() == pytest.approx(0.95, abs=0.006)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     config = synthetic_run.make_config(4, 3, ("cell_line", "drug"))

@@ -4,7 +4,13 @@ import numpy as np
 
 from cellshuffle.comparison import HIGHER, LOWER, SAME, baseline_of
 from cellshuffle.entries import is_sequential
+from cellshuffle.statistics import stretch
 from cellshuffle.words import duration, listed, signed, tested_on, within, words
+
+# Share of the fastest's speed beyond which another is not told from it; in short trainings, of few seconds.
+NEAR, NEAR_IF_SHORT, SHORT = 0.9, 0.5, 10
+# Macro F1: a run that sees no smaller differences, and none at all, decides nothing.
+BLURRED = 0.05
 
 
 def macro_f1(table, task=None):
@@ -33,59 +39,108 @@ def verdicts(table, task, baseline):
     return sentences
 
 
+def n_compared(table):
+    """How many macro F1s are compared with the baseline's."""
+    return int(macro_f1(table)["low"].notna().sum())
+
+
 def standing(table, baseline):
-    """{strategy: (tasks where higher, tasks where lower)} by macro F1, without the baseline."""
-    rows = macro_f1(table)
+    """{strategy: (tasks where higher, tasks where lower)} by macro F1, without the baseline.
+
+    Intervals are widened for the number of comparisons, so that none of many counts by chance.
+    """
+    rows, wide = macro_f1(table), stretch(n_compared(table))
+    low = rows["difference"] - wide * (rows["difference"] - rows["low"])
+    high = rows["difference"] + wide * (rows["high"] - rows["difference"])
+    rows = rows.assign(higher=low > 0, lower=high < 0)
     return {
-        strategy: tuple(own.loc[own["verdict"] == v, "task"].tolist() for v in (HIGHER, LOWER))
+        strategy: tuple(own.loc[own[v], "task"].tolist() for v in ("higher", "lower"))
         for strategy, own in rows.groupby("strategy", sort=False)
         if strategy != baseline
     }
 
 
-def which(table, speeds, baseline):
-    """(strategy to use, sentences why). speeds: {strategy: cells/s of every seed}.
+def which(table, speeds, baseline, seconds):
+    """(headline, sentences why): which strategies to use.
 
+    speeds: {strategy: cells/s of every seed}; seconds: mean length of a training.
     Of the strategies that are nowhere distinguishably worse than the baseline, those better on most tasks
-    come first; among equals the fastest on average.
+    come first; among equals the fastest on average, with all whose speeds are not told from its own.
     """
     stand = standing(table, baseline)
     higher = {baseline: []} | {s: up for s, (up, _) in stand.items()}
-    sound = [baseline] + [s for s, (_, down) in stand.items() if not down]
+    sound = [s for s in speeds if s == baseline or not stand[s][1]]
     most = max(len(higher[s]) for s in sound)
     equals = [s for s in sound if len(higher[s]) == most]
-    best = max(equals, key=lambda s: np.mean(speeds[s]))
+    fastest = max(equals, key=lambda s: np.mean(speeds[s]))
+    least = (NEAR if seconds >= SHORT else NEAR_IF_SHORT) * np.min(speeds[fastest])
+    best = [s for s in equals if s == fastest or np.max(speeds[s]) >= least]
+    headline = f"Any of {listed(map(within, best))}." if len(best) > 1 else f"{words(fastest)}."
+    others = [s for s in best if s != baseline]
     reasons = []
     if most:
-        tasks = listed(within(task) for task in higher[best])
-        reasons.append(f"It scores higher than {within(baseline)} on {tasks} and nowhere lower.")
-    elif best != baseline:
-        reasons.append(f"On no task can its macro F1 be told from that of {within(baseline)}.")
+        tasks = listed(f"{within(s)} on {listed(map(within, higher[s]))}" for s in best)
+        reasons.append(f"Higher than {within(baseline)}: {tasks}; nowhere lower.")
+    elif not any(up or down for up, down in stand.values()) and half_width(table) > BLURRED:
+        headline = "This run cannot tell."
+        reasons.append(
+            f"No macro F1 can be told from that of {within(baseline)}, and differences below about "
+            f"{half_width(table):.2f} cannot be seen here. Test on more cells, or train with more seeds."
+        )
+    elif others:
+        reasons.append(
+            f"On no task can the macro F1 of {listed(map(within, others))} be told from that of "
+            f"{within(baseline)}."
+        )
+    reasons += by_chance(table, best)
     if len(equals) > 1:
-        reasons += pace(best, [s for s in equals if s != best], speeds)
+        reasons += pace(best, equals, speeds)
     worse = [s for s, (_, down) in stand.items() if down]
     if worse:
         names = listed(within(s) for s in worse)
         reasons.append(f"Lower than {within(baseline)} on at least one task: {names}.")
-    return best, reasons
+    return headline, reasons
 
 
-def pace(best, others, speeds):
-    """Sentences on the speed of strategies that score alike; `best` is the fastest on average."""
-    close = [s for s in others if np.max(speeds[s]) >= 0.95 * np.min(speeds[best])]
-    slower = [s for s in others if s not in close]
-    told = {s: f"{within(s)} ({np.mean(speeds[s]):,.0f})" for s in others}
-    sentences = [
-        f"Of the {len(others) + 1} strategies that score alike it was the fastest on this machine, "
-        f"{np.mean(speeds[best]):,.0f} training cells per second on average."
+def by_chance(table, best):
+    """A sentence on recommended strategies that one interval alone, not widened, calls lower; or none."""
+    rows = macro_f1(table)
+    rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
+    if rows.empty:
+        return []
+    cases = listed(f"{within(row.strategy)} on {within(row.task)}" for row in rows.itertuples())
+    return [
+        f"Lower by a 95% interval of its own, but not once that is widened for the {n_compared(table)} "
+        f"comparisons made here: {cases}."
     ]
-    if close:
-        sentences.append(
-            f"The seeds' speeds overlap with those of {listed(told[s] for s in close)}: take any of them."
-        )
+
+
+def pace(best, equals, speeds):
+    """Sentences on the speed of strategies whose scores are not told apart.
+
+    best: those whose speeds are not told from the fastest one's.
+    """
+    told = {s: f"{within(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
+    slower = [s for s in equals if s not in best]
+    if len(best) > 1:
+        sentences = [
+            "Too close in speed to be told apart on this machine, in training cells per second: "
+            f"{listed(told[s] for s in best)}."
+        ]
+    else:
+        sentences = [
+            f"{words(best[0])} was the fastest of the {len(equals)} strategies whose scores are not told "
+            f"apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
+        ]
     if slower:
         sentences.append(f"Slower with every seed: {listed(told[s] for s in slower)}.")
     return sentences
+
+
+def half_width(table):
+    """Half the width of the 95% intervals of macro F1, in the median."""
+    rows = macro_f1(table)
+    return (rows["high"] - rows["low"]).median() / 2
 
 
 def certainty(table, config, baseline, n_test):
@@ -98,11 +153,10 @@ def certainty(table, config, baseline, n_test):
     ]
     if compared.empty:
         return sentences
-    wide = (compared["high"] - compared["low"]).median() / 2
     sentences.append(
         f"Differences from {within(baseline)} carry 95% bootstrap intervals over test cells"
-        f"{' and seeds' if seeds > 1 else ''}; half their width is {wide:.3f} of macro F1 in the "
-        "median. Smaller differences than that cannot be seen here."
+        f"{' and seeds' if seeds > 1 else ''}; half their width is {half_width(table):.3f} of "
+        "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
     if seeds == 1:
         sentences.append(
@@ -110,7 +164,13 @@ def certainty(table, config, baseline, n_test):
         )
     elif seeds < 5:
         sentences.append(f"With {seeds} seeds the spread over seeds is itself known only roughly.")
-    sentences.append("Intervals are not corrected for the number of comparisons.")
+    many = n_compared(table)
+    if many > 1:
+        sentences.append(
+            f"Each interval is of one comparison, and of {many} about one in twenty excludes 0 by chance. "
+            "The answer above counts a difference only where its interval still excludes 0 when made "
+            f"{stretch(many):.2g} times as wide, so that all {many} hold at once (Bonferroni)."
+        )
     return sentences
 
 

@@ -1,6 +1,6 @@
 """comparison.md: the comparison as a person reads it."""
 
-from cellshuffle.answers import macro_f1, standing, verdicts
+from cellshuffle.answers import macro_f1, n_compared, standing, verdicts
 from cellshuffle.comparison import METRICS
 from cellshuffle.words import (
     METRIC_WORDS,
@@ -100,6 +100,7 @@ def _overall(table, baseline):
         names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
         if names:
             parts.append(f"{what}: {listed(map(within, names))}")
-    return (
-        f"Against {within(baseline)}, over {n_tasks} task{'s' * (n_tasks > 1)}, {'; '.join(parts)}."
-    )
+    many = n_compared(table)
+    over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
+    over += f", with intervals widened for {many} comparisons" if many > 1 else ""
+    return f"Against {within(baseline)}, {over}: {'; '.join(parts)}."

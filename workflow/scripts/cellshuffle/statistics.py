@@ -1,5 +1,7 @@
 """Scores from counts, and paired bootstrap differences between strategies."""
 
+from statistics import NormalDist
+
 import numpy as np
 from scipy import sparse
 
@@ -72,3 +74,14 @@ def interval(difference, replicates, level=0.95):
     tail = (1 - level) / 2
     low, high = np.quantile(replicates - replicates.mean(), [tail, 1 - tail])
     return difference + low, difference + high
+
+
+def stretch(comparisons, level=0.95):
+    """Factor by which to widen so many intervals, each of `level`, so that at that level all hold at once.
+
+    Bonferroni's correction, for intervals as wide as those of a normal distribution.
+    """
+    single, joint = (
+        NormalDist().inv_cdf(1 - (1 - level) / (2 * n)) for n in (1, max(1, comparisons))
+    )
+    return joint / single
