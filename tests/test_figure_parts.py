@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_run
-from cellshuffle import sweep
 from cellshuffle.figures import (
     confusion,
     read,
@@ -41,28 +40,6 @@ def test_colours_differ_without_colour_vision():
     seen = [deuteranopia @ matplotlib.colors.to_rgb(colour) for colour in style.COLOURS[:6]]
     nearest = min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2))
     assert nearest > 0.12
-
-
-def test_heat_maps_of_a_sweep():
-    grid = [1, 4, 16, 64, 256]
-    both = {
-        "block_size": grid,
-        "fetch_factor": grid,
-        "samplers": ["BlockShuffling", "BlockWeightedSampling"],
-    }
-    strategies = sweep.expand(both)
-    assert len(strategies) == 50
-    assert strategies["block_weighted_b4_f64"] == {
-        "sampler": "BlockWeightedSampling", "block_size": 4, "fetch_factor": 64,
-    }  # fmt: skip
-    assert sweep.expand(None) == {}
-    table = pd.DataFrame(strategies.values())
-    table["cells_per_second"] = 5000.0 * table["block_size"]
-    table["plate_entropy"] = 3.7 / table["block_size"]
-    table["score"] = 0.3
-    figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
-    test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
-    test_axes_are_labelled({"sweep": figure})
 
 
 def test_strategies_of_one_speed_stand_apart():

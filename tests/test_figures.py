@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import synthetic_run
 from cellshuffle import comparison as tables
+from cellshuffle import sweep
 from cellshuffle.figures import (
     class_f1,
     comparison,
@@ -18,6 +19,7 @@ from cellshuffle.figures import (
     weights,
     why,
 )
+from cellshuffle.figures import sweep as heat_maps
 from conftest import REPOSITORY
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
@@ -189,3 +191,25 @@ def test_a_legend_names_the_strategies_that_are_drawn(figures):
     panels = figures["weights"].axes
     rows = {text.get_text().replace("\n", " ") for text in panels[2].get_yticklabels()}
     assert drawn == rows
+
+
+def test_heat_maps_of_a_sweep():
+    grid = [1, 4, 16, 64, 256]
+    both = {
+        "block_size": grid,
+        "fetch_factor": grid,
+        "samplers": ["BlockShuffling", "BlockWeightedSampling"],
+    }
+    strategies = sweep.expand(both)
+    assert len(strategies) == 50
+    assert strategies["block_weighted_b4_f64"] == {
+        "sampler": "BlockWeightedSampling", "block_size": 4, "fetch_factor": 64,
+    }  # fmt: skip
+    assert sweep.expand(None) == {}
+    table = pd.DataFrame(strategies.values())
+    table["cells_per_second"] = 5000.0 * table["block_size"]
+    table["plate_entropy"] = 3.7 / table["block_size"]
+    table["score"] = 0.3
+    figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
+    test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
+    test_axes_are_labelled({"sweep": figure})
