@@ -34,13 +34,15 @@ STREAMING = {"sampler": "Streaming"}
         ({"training": {"batch_size": 64.0}}, "training: batch_size: 64.0 is not a whole number"),
         ({"training": {"seeds": [0.0]}}, "training: seeds: 0: 0.0 is not a whole number"),
         ({"training": {"epochs": True}}, "training: epochs: True is not a whole number"),
-        ({"training": {"learning_rate": "1e-4"}}, "'1e-4' is not a number; write 1.0e-4"),
+        ({"training": {"learning_rate": "1e-4"}}, "'1e-4' is not a number; it is text"),
         ({"strategies": {"b": {"sampler": "BlockShuffling", "block_size": 4.0}}}, "4.0 is not a whole"),
         ({"atlas": {"train_plates": [1.0]}}, "atlas: train_plates: 0: 1.0 is not"),
         ({"atlas": {"plate_file": "p{plate}{plate.x}.h5ad"}}, "a placeholder other than {plate}"),
         ({"atlas": {"plate_file": "p{plate[a]}.h5ad"}}, "a placeholder other than {plate}"),
         ({"atlas": {"packed_dir": "data/small/"}}, "data/small/ is the folder of the published plates"),
         ({"atlas": {"packed_dir": os.path.abspath("data/small")}}, "is the folder of the published plates"),
+        ({"training": {"epochs": "2"}}, "'2' is not a whole number; it is text: leave out the quotes"),
+        ({"training": {"seeds": [7, 2, 1007]}}, "seeds: 7 and 1007 would share orders of cells"),
         ({"atlas": {"dir": "a\0b"}}, "holds braces, a line break or a null"),
         ({"run": "r" * 101}, "run: 'rrrrrrrrrrrrrrrrrrrr...' is 101 letters long, at most 100"),
         ({"tasks": {"t" * 300: {"column": "drug"}}}, "is 300 letters long"),
@@ -59,6 +61,7 @@ def test_is_told(changes, line):
         {"atlas": {"test_plates": None, "split": {"fraction": 0.1, "seed": 0}}},
         {"tasks": {f"task_{k}": {"column": "drug"} for k in range(15)}},
         {"atlas": {"packed_dir": "data/small/packed"}},
+        {"training": {"seeds": [0, 1000], "epochs": 1}},
     ],
 )
 def test_is_taken(changes):
@@ -85,6 +88,7 @@ def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
         ('{"a": {"b": 1, "b": 2}}', ["a: 'b' is given 2 times"]),
         ("a: &x {b: 1}\nc: {<<: *x, b: 2}\n? [1, 2]\n: 3\n", []),
         ("", []),
+        ('{\t"a": 1,\n\t"a": 2}', []),
     ],
 )
 def test_keys_given_twice(text, lines):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from cellshuffle.console import STARTED_AGAIN
 from cellshuffle.messages import end_lines, failure_lines, start_lines
 from conftest import SMALL, merged, snakemake
 
@@ -70,9 +71,10 @@ def test_the_end_names_what_is_there(tmp_path):
 def test_the_line_that_matters_of_every_failed_job(tmp_path):
     log, other = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text(
-        "error: earlier\nreading\nerror: plate 3: truncated\nerror: plate 4: truncated\nafterwards\n"
+        f"error: an earlier attempt\n{STARTED_AGAIN}\nreading\nerror: plate 3: truncated\n"
+        "error: plate 4: truncated\nafterwards\n"
     )
-    other.write_text("Traceback\nKeyError: 'x'\n\n")
+    other.write_text(f"error: the disk is full\n{STARTED_AGAIN}\nTraceback\nKeyError: 'x'\n\n")
     failed = [("train", {"seed": "0"}, str(log)), ("pack", {}, str(other)), ("gather", {}, None)]
     assert list(failure_lines(failed)) == [
         "gather failed: see above for what it said",

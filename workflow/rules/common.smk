@@ -17,7 +17,7 @@ if not HOUSE.is_dir():
         "the network does not bring; clone the repository and give the path of its Snakefile"
     )
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
-from cellshuffle import configuration, consistency, entries, sweep
+from cellshuffle import __version__, configuration, consistency, entries, sweep
 from cellshuffle.restart import remove_stale_lock
 
 SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())

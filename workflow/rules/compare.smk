@@ -36,6 +36,7 @@ rule compare:
     resources:
         **CELLS,
     params:
+        version=__version__,
         config=KNOWN,
     script:
         "../scripts/compare.py"

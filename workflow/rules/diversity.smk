@@ -23,6 +23,7 @@ rule diversity:
     resources:
         **CELLS,
     params:
+        version=__version__,
         entry=strategy_entry,
         settings=order_settings,
     script:

@@ -23,6 +23,7 @@ rule encode_labels:
     resources:
         **CELLS,
     params:
+        version=__version__,
         tasks=config["tasks"],
         plates=PLATES,
         max_cells=MAX_CELLS,
@@ -51,6 +52,7 @@ rule weigh_cells:
     resources:
         **CELLS,
     params:
+        version=__version__,
         balance=balanced_labels(),
         stamps=lambda wildcards: plates_read() if plates_of_columns(wildcards) else None,
         baseline=config["weights"]["min_count_baseline"],

@@ -29,6 +29,7 @@ rule train:
         disk_mb=train_disk_mb,
         gpu=train_gpu,
     params:
+        version=__version__,
         entry=strategy_entry,
         settings=training_settings,
         max_cells=MAX_CELLS,

@@ -17,6 +17,10 @@ KINDS = {
     "null": "null",
 }
 
+NUMBER_AS_TEXT = (
+    "; it is text: leave out the quotes, and write 1e-4 as 1.0e-4; within a value of --config numbers "
+    "are text too, a second --configfile takes them as they are"
+)
 
 # 64.0 is no whole number here: what is counted is used as an index; .nan and .inf are no numbers.
 Validator = validators.extend(
@@ -43,7 +47,10 @@ def schema_problems(config, schema):
 
 def repeated_keys(text):
     """Lines about keys that a mapping of the YAML text has twice; YAML itself would take the last."""
-    nodes = [("", yaml.compose(text, Loader=yaml.SafeLoader))]
+    try:
+        nodes = [("", yaml.compose(text, Loader=yaml.SafeLoader))]
+    except yaml.YAMLError:  # JSON with tabs, which Snakemake takes
+        return
     while nodes:
         where, node = nodes.pop()
         if isinstance(node, yaml.SequenceNode):
@@ -105,7 +112,7 @@ def _lines(error):
             yield f"{where}: the name {wrong!r} is not text to YAML; put it in quotes"
         case "type":
             kinds = [limit] if isinstance(limit, str) else limit
-            hint = "; write 1.0e-4, YAML takes 1e-4 for text" if _is_number(wrong) else ""
+            hint = NUMBER_AS_TEXT if _is_number(wrong) else ""
             yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}{hint}"
         case "enum":
             yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
@@ -136,7 +143,7 @@ def _lines(error):
 
 def _is_number(text):
     try:
-        return isinstance(text, str) and "e" in text.lower() and float(text) is not None
+        return isinstance(text, str) and float(text) is not None
     except ValueError:
         return False
 

@@ -1,8 +1,11 @@
 """What no schema can say of a configuration: keys that do not go together, paths that cannot be."""
 
+import itertools
 import os
 
 from cellshuffle.configuration import balanced_labels
+
+EPOCH_SEEDS = 1000  # between the seeds of two epochs
 
 
 def inconsistencies(config):
@@ -22,6 +25,12 @@ def inconsistencies(config):
             f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
             f"{training['nodes']} nodes"
         )
+    for low, high in itertools.combinations(sorted(training["seeds"]), 2):
+        if (high - low) % EPOCH_SEEDS == 0 and high - low < EPOCH_SEEDS * training["epochs"]:
+            yield (
+                f"training: seeds: {low} and {high} would share orders of cells: scDataset draws epoch k "
+                f"with seed + {EPOCH_SEEDS} k; take seeds that do not differ by a multiple of {EPOCH_SEEDS}"
+            )
     baseline, task = config["compare"]["baseline"], config["figures"]["task"]
     if baseline is not None and baseline not in config["strategies"]:
         yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"

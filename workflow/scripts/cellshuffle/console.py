@@ -12,6 +12,9 @@ from types import SimpleNamespace
 from cellshuffle.errors import InputError
 from cellshuffle.interruption import Stopped
 
+# In a log, before what another attempt of the same job says.
+STARTED_AGAIN = "--- started again"
+
 
 class _Tee:
     """Writes whole lines to several streams; a progress bar's redraws become lines of their own."""
@@ -66,9 +69,13 @@ def run_rule(main, snakemake):
 def _opened_log(path):
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "a", encoding="utf-8", buffering=1)
+        log = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (as long as the rule)
     except OSError as error:
         _fail(f"error: {_operating_system(error)}")
+    with suppress(OSError):
+        if log.tell():
+            log.write(f"{STARTED_AGAIN}\n")
+    return log
 
 
 ADVICE = {

@@ -9,11 +9,20 @@ from cellshuffle.errors import InputError
 
 
 def join(device):
-    """Enter the process group that torchrun describes in the environment, if it does."""
+    """Enter the process group that torchrun describes in the environment, if it does.
+
+    Raises InputError where there are more processes than GPUs.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
         on_gpu = device == "cuda"
         if on_gpu:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            rank, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+            if rank >= there:
+                raise InputError(
+                    f"training: world_size: {rank + 1} processes on this machine need a GPU each, "
+                    f"PyTorch finds {there}"
+                )
+            torch.cuda.set_device(rank)
         dist.init_process_group("nccl" if on_gpu else "gloo")
 
 

@@ -18,6 +18,9 @@ def claim_gpus(n):
     free = [gpu for gpu in _gpus() if len(HELD) < n and _lock(gpu)]
     if len(free) == n:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(free)
+        return
+    while HELD:
+        os.close(HELD.pop())
 
 
 def _gpus():

@@ -1,9 +1,9 @@
 """What a run says when it starts, ends and fails, in a person's words."""
 
-import itertools
 from collections import Counter
 from pathlib import Path
 
+from cellshuffle.console import STARTED_AGAIN
 from cellshuffle.words import listed
 
 # Rules as work, in the order in which it is done; the others are tables and figures.
@@ -60,24 +60,16 @@ def failure_lines(failed):
 
 
 def _reason(path):
-    """The first of the last `error: ...` lines of a log, else its last line; None without either.
-
-    Logs are appended to: error lines further up belong to an earlier attempt.
-    """
+    """The first `error: ...` line of a log's last attempt, else its last line; None without either."""
     if path is None or not Path(path).is_file():
         return None
-    lines = [line.strip() for line in Path(path).read_text(errors="replace").splitlines()]
-    lines = [line for line in lines if line]
-    from_the_end = itertools.dropwhile(lambda line: not _is_error(line), reversed(lines))
-    errors = list(itertools.takewhile(_is_error, from_the_end))
+    attempt = Path(path).read_text(errors="replace").rpartition(STARTED_AGAIN)[2]
+    lines = [line.strip() for line in attempt.splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if not errors:
         return lines[-1] if lines else None
     others = f" (and {len(errors) - 1} more, in its log)" if len(errors) > 1 else ""
-    return errors[-1].removeprefix("error: ") + others
-
-
-def _is_error(line):
-    return line.startswith("error: ")
+    return errors[0] + others
 
 
 def _many(number, one, several=None):

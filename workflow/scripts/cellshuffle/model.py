@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag, log_softmax
 
+from cellshuffle.errors import InputError
 from cellshuffle.guards import check_genes
+from cellshuffle.plates import REPEATS, has_repeats
+
+# torch sums up to so many numbers by one thread, so that the sum does not depend on their number.
+ONE_THREAD = 32_767
 
 
 @dataclass
@@ -58,6 +63,8 @@ def transformed(rows, transform):
     values = rows.data.astype(np.float32)
     if transform == "none":
         return values
+    if has_repeats(rows):  # of packed plates none has
+        raise InputError(f"the plates: {REPEATS}")
     if transform == "cp10k_log1p":
         count = np.diff(rows.indptr)
         total = np.zeros(len(count))
@@ -215,7 +222,8 @@ def losses_and_gradient(logits, labels, heads, n_cells):
     for position, head in enumerate(heads):
         block = log_softmax(logits[:, head.columns], dim=1)
         label = labels[:, position, None]
-        losses.append(-block.gather(1, label).sum())
+        chosen = block.gather(1, label).split(ONE_THREAD)
+        losses.append(-torch.stack([part.sum() for part in chosen]).sum())
         gradient = block.exp_().scatter_add_(
             1, label, torch.full_like(label, -1, dtype=block.dtype)
         )

@@ -12,7 +12,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.files import claim, temporary, whole
 from cellshuffle.h5ad import matrix_kind, matrix_name, member, open_h5ad, var_name
 from cellshuffle.origin import note_origin
-from cellshuffle.plates import Fetch, Plate
+from cellshuffle.plates import REPEATS, Fetch, Plate, has_repeats
 from cellshuffle.tables import copy_table
 
 BLOCK = 2**22  # matrix elements held in memory at a time
@@ -72,7 +72,6 @@ def _write(file, plate, path, layer, select, indptr, types, report):
     done = 0
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
-            _check_values(plate, rows)
             parts = (_fitting(rows.data, types[0]), rows.indices.astype(types[1]))
             for part, offset in zip(parts, offsets, strict=True):
                 out.seek(offset + done * part.itemsize)
@@ -122,6 +121,7 @@ def _blocks(plate, select):
             continue
         pair, start, stop = plate.read(part)
         taken = Fetch([pair], np.zeros(len(part), np.int64), start, stop).take(np.arange(len(part)))
+        _check_values(plate, taken)
         yield taken if select.genes is None else _only(taken, select.genes, plate.n_genes)
 
 
@@ -148,24 +148,10 @@ def _row_pointers(plate, select):
 def _check_values(plate, rows):
     if len(rows.indices) and not 0 <= rows.indices.min() <= rows.indices.max() < plate.n_genes:
         raise InputError(f"{plate.path}: a gene index is not between 0 and {plate.n_genes - 1}")
-    if _has_repeats(rows):
-        raise InputError(
-            f"{plate.path}: a cell has two values for the same gene; add them up first, "
-            "with `adata.X.sum_duplicates()`"
-        )
+    if has_repeats(rows):
+        raise InputError(f"{plate.path}: {REPEATS}")
     if rows.data.dtype.kind == "f" and not np.isfinite(rows.data).all():
         raise InputError(f"{plate.path}: the matrix holds NaN or infinite values")
-
-
-def _has_repeats(rows):
-    """Whether a row holds a gene twice; quick where genes ascend, as in most files."""
-    down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
-    if np.isin(down, rows.indptr).all():
-        return False
-    cell = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
-    order = np.lexsort((rows.indices, cell))
-    genes, cell = rows.indices[order], cell[order]
-    return bool(((genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])).any())
 
 
 def _fitting(values, dtype):

@@ -20,6 +20,22 @@ class Rows:
     indptr: np.ndarray
 
 
+REPEATS = (
+    "a cell has two values for the same gene; add them up first, with `adata.X.sum_duplicates()`"
+)
+
+
+def has_repeats(rows):
+    """Whether a row holds a gene twice; quick where genes ascend, as in most files."""
+    down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
+    if np.isin(down, rows.indptr).all():
+        return False
+    cell = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
+    order = np.lexsort((rows.indices, cell))
+    genes, cell = rows.indices[order], cell[order]
+    return bool(((genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])).any())
+
+
 class Fetch:
     """The rows of one fetch, not yet gathered: where each lies in which arrays."""
 

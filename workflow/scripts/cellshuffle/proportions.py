@@ -38,12 +38,17 @@ def proportion_risks(n_train, strategies, training):
     if large:
         worst = max(large, key=large.get)
         better = proposed(n_train)
+        advice = ""
+        if better["batch_size"] * better["fetch_factor"] < large[worst]:
+            advice = (
+                f" For so few cells, try batch_size {better['batch_size']}, fetch_factor "
+                f"{better['fetch_factor']}."
+            )
         found.append(
             f"A fetch (batch_size x fetch_factor, {large[worst]:,} cells) holds "
             f"{min(1, large[worst] / max(n_train, 1)):.0%} of the train cells in {worst}"
             f"{f' and {len(large) - 1} more' if len(large) > 1 else ''}: shuffled within it, cells come "
-            "nearly at random whatever the strategy. For so few cells, try batch_size "
-            f"{better['batch_size']}, fetch_factor {better['fetch_factor']}."
+            f"nearly at random whatever the strategy.{advice}"
         )
     steps = {
         name: training["epochs"]
