@@ -1,5 +1,6 @@
 """Odd places and company: two runs at once, stale locks, read-only input, spaces, another file system."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -52,6 +53,32 @@ def test_after_a_kill_a_plain_start_works(sound, plain):
     first.communicate()
     assert list((sound / ".snakemake/locks").iterdir())
     snakemake(sound, SOUND, *TARGETS)
+    same_scores(sound, plain)
+
+
+def test_the_lock_of_another_workflow_stays(sound):
+    locks = sound / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    (locks / "0.output.lock").write_text("results/other/table.csv\n")
+    (locks / "1.output.lock").write_text(f"results/{SOUND['run']}/metrics.csv\n")
+    snakemake(sound, SOUND, *TARGETS, "--dry-run")
+    assert [lock.name for lock in locks.iterdir()] == ["0.output.lock"]
+
+
+def test_a_training_waits_for_one_that_outlived_its_run(sound, plain):
+    """What a killed Snakemake leaves running is not done twice at the same time."""
+    folder = sound / "results/bad/train/streaming/seed0"
+    folder.mkdir(parents=True)
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    run = start(sound, SOUND, *TARGETS, cores=1)
+    for line in run.stdout:
+        if "still at work; waiting for its end" in line:
+            break
+    assert not list(folder.iterdir())
+    os.close(held)
+    output, _ = run.communicate()
+    assert run.returncode == 0, output
     same_scores(sound, plain)
 
 

@@ -43,9 +43,6 @@ configuration.fill_defaults(config, SCHEMA)
 config["strategies"] |= sweep.expand(config["sweep"])
 checked(consistency.inconsistencies(config))
 
-# Of a killed run; kept in a variable, for it holds as long as it lives.
-RUNNING = remove_stale_lock() if workflow.is_main_process else None
-
 RUN = f"results/{config['run']}"
 ATLAS = config["atlas"]
 ATLAS_DIR, PLATE_FILE = ATLAS["dir"], ATLAS["plate_file"]
@@ -63,6 +60,8 @@ else:
     PLATES = {side: list(ATLAS[f"{side}_plates"]) for side in ("train", "test")}
 GENES_FILE = [ATLAS["genes"]] if ATLAS["genes"] else []
 SOURCES = ATLAS["train_plates"] + (ATLAS.get("test_plates") or [])
+# Of a killed run; kept in a variable, for it holds as long as it lives.
+RUNNING = remove_stale_lock([RUN, PACKED]) if workflow.is_main_process else None
 
 
 wildcard_constraints:

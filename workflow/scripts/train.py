@@ -5,6 +5,7 @@ from pathlib import Path
 from cellshuffle.console import run_rule
 from cellshuffle.gpus import claim_gpus
 from cellshuffle.launching import granted_settings, launch
+from cellshuffle.restart import alone_in
 from cellshuffle.staging import stage
 
 
@@ -17,9 +18,9 @@ def main(snakemake):
     folder = Path(outputs["metrics"]).parent
     how, workers = granted_settings(ways, world_size)
     settings = params.settings | how | {"strategy": name, "seed": seed}
-    if settings["device"] != "cpu" and nodes == 1:
-        claim_gpus(world_size)
-    with stage([*train, *test], ways["scratch"]) as plates:
+    with alone_in(folder), stage([*train, *test], ways["scratch"]) as plates:
+        if settings["device"] != "cpu" and nodes == 1:
+            claim_gpus(world_size)
         job = {
             "strategy": name,
             "entry": params.entry,
