@@ -30,10 +30,11 @@ STRATEGIES = ["streaming", "random_sampling"]
 ADAM_BYTES = 7 * 4  # a parameter: weight, gradient, two moments read; weight, two moments written
 
 
-def own(data, strategy, n_cells=None, device="cpu"):
-    """History row of an epoch of `n_cells` training cells (None: all) from the packed plates."""
+def own(data, strategy, n_cells=None, device="cpu", copies=1):
+    """History row of an epoch of `n_cells` training cells (None: all) from copies of the packed plates."""
     entry = data.strategies[strategy]
-    plates = Plates(data.train, n_cells, random=not is_sequential(entry))
+    labels, weights = np.tile(data.labels("train"), (copies, 1)), np.tile(data.weights(), copies)
+    plates = Plates(data.train * copies, n_cells, random=not is_sequential(entry))
     test = Plates(data.test, 1024)
     settings = training.Settings(
         strategy,
@@ -47,10 +48,10 @@ def own(data, strategy, n_cells=None, device="cpu"):
     )
     with tempfile.TemporaryDirectory() as folder:
         result = training.train(
-            (plates, data.labels("train")[:n_cells]),
+            (plates, labels[:n_cells]),
             (test, data.labels("test")[:1024]),
             data.classes,
-            make_sampler(entry, data.weights()[:n_cells]),
+            make_sampler(entry, weights[:n_cells]),
             settings,
             Path(folder) / "checkpoint.pt",
             "benchmark",

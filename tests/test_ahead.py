@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cellshuffle.ahead import by_process, by_thread
+from cellshuffle.ahead import by_process, by_thread, parts
 from cellshuffle.errors import InputError
 from conftest import REPOSITORY
 from hypothesis import given, settings
@@ -29,8 +29,8 @@ ARRAYS = hnp.arrays(
 def test_a_process_hands_over_every_array(items, depth):
     found = list(by_process(iter(items), depth))
     assert len(found) == len(items)
-    for tensors, arrays in zip(found, items, strict=True):
-        for tensor, array in zip(tensors, arrays, strict=True):
+    for (whole, layout), arrays in zip(found, items, strict=True):
+        for tensor, array in zip(parts(whole, layout), arrays, strict=True):
             assert str(tensor.dtype) == f"torch.{array.dtype}"
             np.testing.assert_array_equal(tensor.numpy(), array)
 
@@ -42,13 +42,34 @@ def test_errors_are_handed_on_and_the_end_comes_early(ahead):
         raise InputError("plate 7 is damaged")
 
     items = ahead(failing(), 2)
-    assert next(items)[0].tolist() == [0, 1, 2]
+    next(items)
     with pytest.raises(InputError, match="plate 7 is damaged"):
         next(items)
     endless = ahead(iter(lambda: [np.zeros(2)], None), 2)
-    assert next(endless)[0].tolist() == [0, 0]
+    next(endless)
     endless.close()
     assert not multiprocessing.active_children()
+
+
+class Odd(Exception):
+    """An exception that cannot be made again from its words."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+
+
+def test_the_story_of_an_error_comes_along():
+    def failing(error):
+        yield [np.zeros(1)]
+        raise error
+
+    for error, kind in ((ValueError("bad"), ValueError), (Odd("this", "that"), RuntimeError)):
+        items = by_process(failing(error), 2)
+        next(items)
+        with pytest.raises(kind) as told:
+            next(items)
+        assert str(told.value) in ("bad", "Odd: this and that")
+        assert "in failing" in "".join(told.value.__notes__)
 
 
 def test_a_process_that_was_killed_is_told():
@@ -65,14 +86,14 @@ def test_a_process_that_was_killed_is_told():
 CONSUMER = """
 import os, sys
 import numpy as np
-from cellshuffle.ahead import by_process
+from cellshuffle.ahead import by_process, parts
 
 def items():
     while True:
         yield [np.array([os.getpid()])]
 
-for pid, in by_process(items(), 3):
-    print(int(pid), flush=True)
+for whole, layout in by_process(items(), 3):
+    print(int(parts(whole, layout)[0]), flush=True)
     sys.stdin.readline()
 """
 

@@ -17,6 +17,8 @@ TRAIN_RATE_CPU, TRAIN_RATE_GPU = 1_000, 50_000
 READ_RATE = 50_000  # labels and weights: obs columns only
 # Measured peaks, MB: python with the rule's libraries; bytes a training cell of order and labels.
 BASE_MB, TRAIN_BASE_MB, PACK_MB = 500, 1_500, 1_000
+# Not measured: what CUDA's libraries, and the process that prepares batches, take beside that.
+GPU_MB = 2_500
 ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 
 # A simulated plate: megabytes of work arrays, cells a second.
@@ -135,7 +137,7 @@ def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
     weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
-    process = TRAIN_BASE_MB + (order + n_genes() * CLASSES * 4 * 4) / 1e6
+    process = TRAIN_BASE_MB + ON_GPU * GPU_MB + (order + n_genes() * CLASSES * 4 * 4) / 1e6
     return more(process * config["training"]["world_size"], attempt)
 
 

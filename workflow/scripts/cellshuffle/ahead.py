@@ -5,13 +5,18 @@ are many short calls, for each of which two threads of one Python wait for each 
 (benchmarks/gpu.py); there a process prepares the batches.
 """
 
+import ctypes
 import itertools
 import mmap
 import multiprocessing
 import os
+import pickle
 import queue
+import signal
 import threading
+import traceback
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,13 +26,15 @@ from cellshuffle.model import SparseCounts
 
 ALIGNED = 16  # bytes; a tensor of any type may begin there
 MOST_SLOTS = 256  # each takes a file descriptor
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 
 
-def batches_ahead(batches, depth, kind, transform, n_genes):
+def batches_ahead(batches, depth, kind, transform, n_genes, device):
     """Yield (cells, counts, labels) of `batches` in order while up to `depth` more are prepared.
 
     batches: (cells (batch,), counts, labels (batch, n_tasks)), or (cells, None, None) for one that is
-    skipped; depth: 0 prepares none ahead; kind: of the counts, DenseCounts for a GPU.
+    skipped; depth: 0 prepares none ahead; kind: of the counts, DenseCounts for a GPU, on which they
+    and the labels then are.
     """
     if kind is SparseCounts or depth == 0:
         yield from by_thread(batches, depth)
@@ -36,12 +43,13 @@ def batches_ahead(batches, depth, kind, transform, n_genes):
         [cells] if counts is None else [cells, labels, *counts.arrays]
         for cells, counts, labels in batches
     )
-    for cells, *rest in by_process(lists, depth):
-        if rest:
-            labels, *arrays = rest
-            yield cells.numpy(), kind.received(arrays, transform, n_genes), labels
-        else:
+    for whole, layout in by_process(lists, depth):
+        (cells,) = parts(whole, layout[:1])
+        if len(layout) == 1:
             yield cells.numpy(), None, None
+            continue
+        _, labels, *arrays = parts(whole.to(device, non_blocking=True), layout)
+        yield cells.numpy(), kind.received(arrays, transform, n_genes), labels
 
 
 def by_thread(items, depth):
@@ -87,17 +95,20 @@ def by_thread(items, depth):
 
 
 def by_process(items, depth):
-    """Yield `items`, each a list of arrays, in order, as lists of tensors that a GPU can fetch by itself.
+    """Yield `items`, each a list of arrays, in order, each as the bytes of all and their layout: see `parts`.
 
-    A forked process prepares up to `depth` (at least 1) of them ahead, in memory that both share. Its
-    exceptions are raised here; InputError when it was killed. It ends when the consumer does.
+    The bytes are one tensor, which a GPU can fetch by itself. A forked process prepares up to `depth`
+    (at least 1) of them ahead, in memory that both share. Its exceptions are raised here; InputError
+    when it was killed. It ends when the consumer does.
     """
     context = multiprocessing.get_context(
         "fork"
     )  # items hold open files, which no other way passes on
     slots = [Slot() for _ in range(min(depth, MOST_SLOTS))]
     here, there = context.Pipe()
-    process = context.Process(target=_fill, args=(items, slots, here, there), daemon=True)
+    process = context.Process(
+        target=_fill, args=(items, slots, here, there, os.getpid()), daemon=True
+    )
     process.start()
     there.close()
     try:
@@ -114,10 +125,10 @@ def by_process(items, depth):
                 return
             if isinstance(layout, BaseException):
                 raise layout
-            tensors = slot.read(layout)
+            whole = slot.read(layout[-1].stop)
             with suppress(OSError):  # it has prepared the last one and is gone
                 here.send_bytes(b"taken")
-            yield tensors
+            yield whole, layout
     finally:
         process.kill()
         process.join()
@@ -126,9 +137,20 @@ def by_process(items, depth):
             slot.close()
 
 
-def _fill(items, slots, here, there):
+def parts(whole, layout):
+    """The arrays of an item as tensors: parts of its bytes, wherever these are."""
+    return [
+        whole[part.start : part.stop].view(getattr(torch, part.dtype)).view(part.shape)
+        for part in layout
+    ]
+
+
+def _fill(items, slots, here, there, parent):
     """What the other process does: an item to each slot in turn, once the one before was taken."""
-    here.close()  # so that the end of the training is seen
+    here.close()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the training
+    if os.getppid() != parent:
+        return
     try:
         for number, arrays in enumerate(items):
             if number >= len(slots):
@@ -139,7 +161,26 @@ def _fill(items, slots, here, there):
         pass  # the training has ended
     except BaseException as error:  # handed to the consumer, whatever it is
         with suppress(OSError):
-            there.send(error)
+            there.send(_told(error))
+
+
+def _told(error):
+    """The error with the story of this process, as something that another can raise."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(traceback.format_exc())
+    return error
+
+
+class Part(NamedTuple):
+    """Where an array lies among the bytes of its item."""
+
+    dtype: str
+    shape: tuple
+    start: int
+    stop: int
 
 
 class Slot:
@@ -151,29 +192,25 @@ class Slot:
         self.map = mmap.mmap(self.file, mmap.PAGESIZE)
 
     def write(self, arrays):
-        """Copy the arrays in; return their layout: (dtype, shape, first byte, end) each."""
+        """Copy the arrays in; return their layout, a Part each."""
         layout, stop = [], 0
         for array in arrays:
             start = -(-stop // ALIGNED) * ALIGNED
             stop = start + array.nbytes
-            layout.append((array.dtype.name, array.shape, start, stop))
+            layout.append(Part(array.dtype.name, array.shape, start, stop))
         if len(self.map) < stop:
             os.ftruncate(self.file, stop)
         self._reach(stop)
-        for array, (_, shape, start, _) in zip(arrays, layout, strict=True):
-            np.ndarray(shape, array.dtype, self.map, start)[...] = array
+        for array, part in zip(arrays, layout, strict=True):
+            np.ndarray(part.shape, array.dtype, self.map, part.start)[...] = array
         return layout
 
-    def read(self, layout):
-        """The arrays as tensors: parts of one copy, pinned where there is a GPU."""
-        stop = layout[-1][-1]
+    def read(self, stop):
+        """A copy of the first `stop` bytes, pinned where there is a GPU."""
         self._reach(stop)
         whole = torch.empty(stop, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
         whole.numpy()[:] = np.frombuffer(self.map, np.uint8, stop)
-        return [
-            whole[start:stop].view(getattr(torch, dtype)).view(shape)
-            for dtype, shape, start, stop in layout
-        ]
+        return whole
 
     def _reach(self, stop):
         """Map the first `stop` bytes, if the map ends before."""

@@ -1,5 +1,6 @@
 """Several processes that train one model: rank, world size and sums; one process by default."""
 
+import hashlib
 import os
 
 import torch
@@ -23,7 +24,7 @@ def join(device):
                     f"PyTorch finds {there}"
                 )
             torch.cuda.set_device(rank)
-        dist.init_process_group("nccl" if on_gpu else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
 
 
 def rank():
@@ -41,38 +42,36 @@ def sum_over_ranks(tensor):
     return tensor
 
 
-def sums(*numbers, device):
-    """Whole numbers added up over all processes; at once where there is one."""
+def sums(*numbers):
+    """Whole numbers added up over all processes, at once where there is one; no GPU is waited for."""
     if not dist.is_initialized():
         return numbers
-    return sum_over_ranks(torch.tensor(numbers, device=device)).tolist()
+    return sum_over_ranks(torch.tensor(numbers)).tolist()
 
 
 def wait_for_all():
     """Return once every process has come here."""
-    if dist.is_initialized():
-        dist.barrier()
+    sums(0)
 
 
-def check_agreement(numbers, what, device):
+def check_agreement(numbers, what):
     """Raise InputError unless all processes have the same whole numbers."""
-    mine = torch.tensor(numbers, device=device)
+    mine = torch.tensor(numbers)
     if not torch.equal(sum_over_ranks(mine.clone()), mine * world_size()):
         raise InputError(
             f"the processes do not see the same of {what}: is every file on a shared disk?"
         )
 
 
-def gather_digests(digest):
-    """The (n_bytes,) digest of every process, by rank."""
-    if not dist.is_initialized():
-        return [digest]
-    mine = torch.tensor(list(digest), dtype=torch.uint8)
-    if dist.get_backend() == "nccl":
-        mine = mine.cuda()
+def combined_digest(order):
+    """Hexadecimal SHA-256 of the order of cells; of several processes, that of theirs joined by rank."""
+    if world_size() == 1:
+        return order.hexdigest()
+    mine = torch.tensor(list(order.digest()), dtype=torch.uint8)
     everyones = [torch.empty_like(mine) for _ in range(world_size())]
     dist.all_gather(everyones, mine)
-    return [bytes(one.tolist()) for one in everyones]
+    joined = "".join(bytes(one.tolist()).hex() for one in everyones)
+    return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def leave():

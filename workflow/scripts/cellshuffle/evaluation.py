@@ -30,7 +30,7 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, tick=lamb
         for b in batches
     )
     depth = min(prefetch, AHEAD)
-    ready = batches_ahead(prepared, depth, kind, transform, plates.n_genes)
+    ready = batches_ahead(prepared, depth, kind, transform, plates.n_genes, weight.device)
     losses = torch.zeros(len(heads), dtype=torch.float64, device=weight.device)
     predictions = []
     with closing(ready):

@@ -1,4 +1,4 @@
-"""Which GPUs a training uses on a machine that has several and no scheduler to share them out."""
+"""The device a training uses, and which GPUs where several are shared out by no scheduler."""
 
 import fcntl
 import os
@@ -6,7 +6,22 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+
+from cellshuffle.errors import InputError
+
 HELD = []  # descriptors of the locks; they go with the process, however it ends
+
+
+def device_of(device):
+    """The device that `auto` stands for here, or the one asked for; InputError when there is none."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and not torch.cuda.is_available():
+        raise InputError(
+            f"training: device: '{device}' is asked for, but PyTorch finds no GPU here"
+        )
+    return device
 
 
 def claim_gpus(n):

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from cellshuffle.errors import InputError
+from cellshuffle.plates import REPEATS, has_repeats
 
 BLOCK = 2**22  # cells looked at at a time
 
@@ -26,13 +27,19 @@ def check_labels(labels, n_cells, classes, split):
             )
 
 
-def check_genes(indices, n_genes):
-    """Raise InputError unless all gene indices (nnz,) are below n_genes; packing has checked its plates."""
-    if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < n_genes:
+def check_rows(rows, transform, n_genes):
+    """Raise InputError unless the genes of Rows are below n_genes and, under a logarithm, none comes twice.
+
+    Packing has checked its plates; files read as they are may have either.
+    """
+    genes = rows.indices
+    if len(genes) and not 0 <= int(genes.min()) <= int(genes.max()) < n_genes:
         raise InputError(
             f"the plates: a gene index lies outside 0 to {n_genes - 1}: a file is damaged; atlas: pack: true "
             "says which"
         )
+    if transform != "none" and has_repeats(rows):
+        raise InputError(f"the plates: {REPEATS}; atlas: pack: true says which file")
 
 
 def check_finite(losses, step, settings):

@@ -1,8 +1,10 @@
 """One training as a plain description: `python -m cellshuffle.job job.json` runs it, torchrun too."""
 
 import itertools
+import os
 import resource
 import sys
+import traceback
 from contextlib import suppress
 
 import numpy as np
@@ -14,12 +16,13 @@ from cellshuffle.console import progress
 from cellshuffle.entries import is_sequential, is_weighted
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
+from cellshuffle.gpus import device_of
 from cellshuffle.interruption import Stopped
 from cellshuffle.labels import code_type
 from cellshuffle.launching import SAID
 from cellshuffle.plates import Plates
 from cellshuffle.strategies import make_sampler
-from cellshuffle.training import Settings, device_of, train
+from cellshuffle.training import Settings, train
 
 
 def run_job(job):
@@ -125,7 +128,17 @@ if __name__ == "__main__":
         description = read_json(sys.argv[1])
         distributed.join(device_of(Settings(**description["settings"]).device))
         run_job(description)
-    except (InputError, Stopped) as reason:
-        sys.exit("\n".join(SAID + line for line in str(reason).splitlines()))
-    finally:
         distributed.leave()
+    except (InputError, Stopped) as reason:
+        print(
+            *(SAID + line for line in str(reason).splitlines()),
+            sep="\n",
+            file=sys.stderr,
+            flush=True,
+        )
+        # At once: to leave the group, a process waits for the others, which may wait for a sum of this one.
+        os._exit(1)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)

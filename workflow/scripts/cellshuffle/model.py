@@ -12,9 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag, log_softmax
 
-from cellshuffle.errors import InputError
-from cellshuffle.guards import check_genes
-from cellshuffle.plates import REPEATS, has_repeats
+from cellshuffle.guards import check_rows
 
 # torch sums up to so many numbers by one thread, so that the sum does not depend on their number.
 ONE_THREAD = 32_767
@@ -63,8 +61,6 @@ def transformed(rows, transform):
     values = rows.data.astype(np.float32)
     if transform == "none":
         return values
-    if has_repeats(rows):  # of packed plates none has
-        raise InputError(f"the plates: {REPEATS}")
     if transform == "cp10k_log1p":
         count = np.diff(rows.indptr)
         total = np.zeros(len(count))
@@ -79,7 +75,7 @@ class SparseCounts:
 
     def __init__(self, rows, transform, n_genes, gradient=True):
         """rows: a Rows; transform: see `transformed`; gradient: whether one will be asked for."""
-        check_genes(rows.indices, n_genes)
+        check_rows(rows, transform, n_genes)
         values = transformed(rows, transform)
         self.values = torch.from_numpy(values)
         self.genes = torch.from_numpy(rows.indices.astype(np.int32))
@@ -124,7 +120,7 @@ class DenseCounts:
 
     def __init__(self, rows, transform, n_genes, gradient=True):
         """As SparseCounts."""
-        check_genes(rows.indices, n_genes)
+        check_rows(rows, transform, n_genes)
         self.transform, self.n_genes = transform, n_genes
         genes = rows.indices if rows.indices.dtype == np.uint16 else rows.indices.astype(np.int32)
         self.arrays = [_copyable(rows.data), _copyable(genes), np.diff(rows.indptr)]
@@ -139,10 +135,11 @@ class DenseCounts:
     def _matrix(self, device):
         """(batch, n_genes) float32 on the device; every size is known, so the host never waits."""
         data, genes, lengths = (_widened(on_device(part, device)) for part in self.arrays)
-        cells = torch.arange(len(lengths), device=device)
-        cells = torch.repeat_interleave(cells, lengths, output_size=len(genes))
-        dense = torch.zeros(len(lengths), self.n_genes, device=device)
-        dense.view(-1).scatter_add_(0, cells.mul_(self.n_genes).add_(genes), data.float())
+        cells = torch.repeat_interleave(lengths, output_size=len(genes))
+        width = self.n_genes + -self.n_genes % 4  # as `padded`: rows of the matrix begin aligned
+        dense = torch.zeros(len(lengths), width, device=device)
+        dense.view(-1).scatter_add_(0, cells.mul_(width).add_(genes), data.float())
+        dense = dense[:, : self.n_genes]
         if self.transform == "cp10k_log1p":
             dense *= 1e4 / dense.sum(dim=1, keepdim=True).clamp_min(1e-12)
         return dense if self.transform == "none" else dense.log1p_()

@@ -15,6 +15,7 @@ from cellshuffle.checkpoint import State, load_checkpoint, save_checkpoint
 from cellshuffle.console import say, silent
 from cellshuffle.errors import InputError
 from cellshuffle.evaluation import evaluate
+from cellshuffle.gpus import device_of
 from cellshuffle.guards import check_finite, check_labels
 from cellshuffle.interruption import Stopped, term_signal
 from cellshuffle.loading import Batch, Loading, epoch_batches
@@ -80,7 +81,7 @@ def train(train_data, test_data, classes, sampler, settings, checkpoint, fingerp
     load_checkpoint(
         checkpoint, fingerprint, state, settings.epochs, first_rank=distributed.rank() == 0
     )
-    distributed.check_agreement([state.epoch, state.step], "the checkpoint", state.weight.device)
+    distributed.check_agreement([state.epoch, state.step], "the checkpoint")
 
     def save():
         total = distributed.sum_over_ranks(state.losses.clone())
@@ -113,7 +114,9 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     promised, done_before = sampler.get_len(plates), state.step
     kind = counts_type(device)
     batches = prepared_batches(plates, labels, sampler, settings, state, kind)
-    batches = batches_ahead(batches, settings.prefetch, kind, settings.transform, plates.n_genes)
+    batches = batches_ahead(
+        batches, settings.prefetch, kind, settings.transform, plates.n_genes, device
+    )
     order, seen, step, previous = hashlib.sha256(), 0, 0, None
     state.weight.grad.zero_()  # within an epoch, a step clears what the one before has written
     bar = (progress if distributed.rank() == 0 else silent)(promised, "cells", label)
@@ -125,7 +128,7 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
             n_cells, stop = len(cells), told_to_stop()
             save_now = stop or time.monotonic() - state.saved_at > 60 * settings.checkpoint_minutes
             # All processes stop at the same step, after the same global batch.
-            n_cells, stop, save_now = distributed.sums(n_cells, stop, save_now, device=device)
+            n_cells, stop, save_now = distributed.sums(n_cells, stop, save_now)
 
             if step > done_before:  # else an earlier job took this step
                 take_step(state, counts, codes, tasks, n_cells, previous)
@@ -147,7 +150,7 @@ def train_epoch(state, data, sampler, tasks, settings, save, told_to_stop, progr
     state.epoch_seconds += time.perf_counter() - began
     if seen != promised:
         raise InputError(f"{label}: {seen} cells were read, but the strategy promised {promised}")
-    return seen, combined_digest(order)
+    return seen, distributed.combined_digest(order)
 
 
 def take_step(state, counts, codes, tasks, n_cells, previous):
@@ -226,25 +229,6 @@ def prepared_batches(plates, labels, sampler, settings, state, counts_of):
         else:
             counts = counts_of(batch.rows, settings.transform, plates.n_genes)
             yield batch.cells, counts, batch.labels
-
-
-def combined_digest(order):
-    """SHA-256 of the order of cells; of several processes, that of their digests joined by rank."""
-    digests = distributed.gather_digests(order.digest())
-    if len(digests) == 1:
-        return order.hexdigest()
-    return hashlib.sha256("".join(digest.hex() for digest in digests).encode()).hexdigest()
-
-
-def device_of(device):
-    """The device that `auto` stands for here, or the one asked for; InputError when there is none."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device != "cpu" and not torch.cuda.is_available():
-        raise InputError(
-            f"training: device: '{device}' is asked for, but PyTorch finds no GPU here"
-        )
-    return device
 
 
 def new_state(n_genes, tasks, settings):
