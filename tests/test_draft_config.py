@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 import yaml
@@ -145,6 +146,10 @@ def test_what_the_matrices_hold_is_said(tmp_path):
     write_atlas(path, counts, obs, place="raw")
     text = read(tmp_path)[1]
     assert "#   X: nothing but zeros" in text and "#   raw: whole numbers" in text
+    write_atlas(path, counts, obs, place="spliced")
+    with h5py.File(path, "r+") as file:
+        del file["X"]
+    assert read(tmp_path)[0]["atlas"]["layer"] == "spliced"
 
 
 def test_a_run_has_the_name_of_its_configuration(tmp_path):

@@ -11,7 +11,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.packing import pack
 from cellshuffle.planning import lines, packed_bytes, plan, risks, size
 from cellshuffle.proportions import proportion_risks, proposed
-from cellshuffle.survey import TAHOE, survey
+from cellshuffle.survey import TAHOE, count_classes, survey
 from conftest import REPOSITORY, SMALL, snakemake
 
 STRATEGIES = {
@@ -63,6 +63,17 @@ def atlas(tmp_path):
 
 
 PLATES = {"a": "train", "b": "train", "c": "test"}
+
+
+def test_classes_are_counted_without_reading_cells(atlas):
+    folder, _ = atlas
+    paths = [folder / f"{name}.h5ad" for name in PLATES]
+    (folder / "table.csv").write_text("line,group\nA,x\nB,x\nC,y\nD,y\n")
+    lookup = {"table": str(folder / "table.csv"), "key": "line", "value": "group"}
+    tasks = {"line": {"column": "line"}, "group": {"column": "line", "lookup": lookup}}
+    assert count_classes(paths, tasks) == 4 + 2
+    with pytest.raises((KeyError, TypeError)):
+        count_classes(paths, {"dose": {"column": "dose"}})
 
 
 def test_counts_are_those_of_the_files(atlas):

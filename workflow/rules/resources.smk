@@ -51,6 +51,20 @@ def n_genes():
     return shape_of(source_path(PLATES["train"][0]), MEAN_PLATE)[1]
 
 
+@functools.cache
+def n_classes():
+    """Classes of all tasks together; Tahoe-100M's where they cannot be told without reading cells."""
+    paths = {source_path(plate) for plates in PLATES.values() for plate in plates}
+    if ATLAS["simulate"] or not all(map(os.path.exists, paths)):
+        return CLASSES
+    try:
+        from cellshuffle.survey import count_classes
+
+        return count_classes(paths, config["tasks"])
+    except Exception:  # columns of text, or a file of which a job will say what is wrong
+        return CLASSES
+
+
 def cells_of(plates, unknown=MEAN_PLATE):
     """Cells of the files of these plates together, as simulated or as they are."""
     files = {source_path(plate) for plate in plates}
@@ -137,7 +151,7 @@ def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
     weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
-    process = TRAIN_BASE_MB + ON_GPU * GPU_MB + (order + n_genes() * CLASSES * 4 * 4) / 1e6
+    process = TRAIN_BASE_MB + ON_GPU * GPU_MB + (order + n_genes() * n_classes() * 4 * 4) / 1e6
     return more(process * config["training"]["world_size"], attempt)
 
 
@@ -151,7 +165,7 @@ def train_runtime(wildcards, attempt):
 def train_disk_mb(wildcards, attempt):
     """Model and checkpoints; on a node with `atlas.scratch`, the plates as well."""
     staged = packed_mb(all_cells()) if ATLAS["scratch"] else 0
-    return more(staged + 5 * n_genes() * CLASSES * 4 / 1e6, 1)
+    return more(staged + 5 * n_genes() * n_classes() * 4 / 1e6, 1)
 
 
 def train_gpu(wildcards):

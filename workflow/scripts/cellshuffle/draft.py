@@ -49,6 +49,8 @@ def draft(folder, run=None):
         )
     keys = task_keys(tasks)
     layer = next((name for name in layers if name.lower() in ("counts", "raw_counts")), None)
+    if layer is None and "X" not in layers:
+        layer = next(iter(layers))
     lines = [
         f"# Drafted from {len(files)} h5ad file{'s' * (len(files) > 1)} with {sum(cells):,} cells and "
         f"{genes:,} genes; every key is explained in config/README.md.",

@@ -20,12 +20,13 @@ def look(files):
     cells, columns, layers = [], {}, {}
     for path in files:
         with open_h5ad(path) as file, readable(path):
-            _, (n_cells, genes) = matrix_kind(member(file, matrix_name(file, None)))
+            names = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
+            names += list(file["layers"]) if "layers" in file else []
+            first = names[0] if names else None
+            _, (n_cells, genes) = matrix_kind(member(file, matrix_name(file, first)))
             cells.append(n_cells)
-            gene_names(file)
+            gene_names(file, first)
             if not layers:
-                names = [None] + ["raw"] * ("raw" in file or "raw.X" in file)
-                names += list(file["layers"]) if "layers" in file else []
                 layers = {name or "X": _values(file, name) for name in names}
             there = column_names(member(file, "obs"))
             columns = columns or dict.fromkeys(there)

@@ -182,3 +182,21 @@ def matrix_shape(path, layer=None):
     """(cells, genes) of an h5ad file; nothing but the shape of the matrix is read."""
     with open_h5ad(path) as file:
         return matrix_kind(member(file, matrix_name(file, layer)))[1]
+
+
+def count_classes(paths, tasks):
+    """Classes of all tasks together, of plates whose columns are categorical; no cell is read.
+
+    Raises KeyError where a column is not, InputError where a table cannot be read.
+    """
+    total = 0
+    for entry in tasks.values():
+        if entry.get("lookup"):
+            total += len(set(read_lookup(entry["lookup"]).values()))
+            continue
+        values = set()
+        for path in paths:
+            with open_h5ad(path) as file:
+                values.update(file[f"obs/{entry['column']}/categories"][:].tolist())
+        total += len(values)
+    return total
