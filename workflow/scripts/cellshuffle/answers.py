@@ -4,7 +4,7 @@ import numpy as np
 
 from cellshuffle.comparison import HIGHER, LOWER, SAME, baseline_of
 from cellshuffle.entries import is_sequential
-from cellshuffle.statistics import stretch
+from cellshuffle.statistics import chance, counted
 from cellshuffle.words import duration, listed, signed, tested_on, within, words
 
 # Share of the fastest's speed beyond which another is not told from it; in short trainings, of few seconds.
@@ -44,19 +44,20 @@ def n_compared(table):
     return int(macro_f1(table)["low"].notna().sum())
 
 
-def standing(table, baseline):
+def standing(table):
     """{strategy: (tasks where higher, tasks where lower)} by macro F1, without the baseline.
 
-    Intervals are widened for the number of comparisons, so that none of many counts by chance.
+    Of all comparisons, those differences that `counted` leaves.
     """
-    rows, wide = macro_f1(table), stretch(n_compared(table))
-    low = rows["difference"] - wide * (rows["difference"] - rows["low"])
-    high = rows["difference"] + wide * (rows["high"] - rows["difference"])
-    rows = rows.assign(higher=low > 0, lower=high < 0)
+    rows = macro_f1(table).dropna(subset=["low", "high"])
+    if rows.empty:
+        return {}
+    counts = counted(chance(*(rows[c].to_numpy() for c in ("difference", "low", "high", "n"))))
+    up = rows["difference"] > 0
+    rows = rows.assign(higher=counts & up, lower=counts & ~up)
     return {
         strategy: tuple(own.loc[own[v], "task"].tolist() for v in ("higher", "lower"))
         for strategy, own in rows.groupby("strategy", sort=False)
-        if strategy != baseline
     }
 
 
@@ -67,7 +68,7 @@ def which(table, speeds, baseline, seconds):
     Of the strategies that are nowhere distinguishably worse than the baseline, those better on most tasks
     come first; among equals the fastest on average, with all whose speeds are not told from its own.
     """
-    stand = standing(table, baseline)
+    stand = standing(table)
     higher = {baseline: []} | {s: up for s, (up, _) in stand.items()}
     sound = [s for s in speeds if s == baseline or not stand[s][1]]
     most = max(len(higher[s]) for s in sound)
@@ -103,14 +104,14 @@ def which(table, speeds, baseline, seconds):
 
 
 def by_chance(table, best):
-    """A sentence on recommended strategies that one interval alone, not widened, calls lower; or none."""
+    """A sentence on recommended strategies that one interval calls lower and `standing` does not; or none."""
     rows = macro_f1(table)
     rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
     if rows.empty:
         return []
     cases = listed(f"{within(row.strategy)} on {within(row.task)}" for row in rows.itertuples())
     return [
-        f"Lower by a 95% interval of its own, but not once that is widened for the {n_compared(table)} "
+        f"Lower by a 95% interval of its own, which may be chance among the {n_compared(table)} "
         f"comparisons made here: {cases}."
     ]
 
@@ -154,7 +155,7 @@ def certainty(table, config, baseline, n_test):
     if compared.empty:
         return sentences
     sentences.append(
-        f"Differences from {within(baseline)} carry 95% bootstrap intervals over test cells"
+        f"Differences from {within(baseline)} carry 95% intervals over test cells"
         f"{' and seeds' if seeds > 1 else ''}; half their width is {half_width(table):.3f} of "
         "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
@@ -163,13 +164,16 @@ def certainty(table, config, baseline, n_test):
             "With one seed the intervals leave out how much another seed would change."
         )
     elif seeds < 5:
-        sentences.append(f"With {seeds} seeds the spread over seeds is itself known only roughly.")
+        sentences.append(
+            f"With {seeds} seeds the spread over seeds is known only roughly, and the intervals are the "
+            "wider for it (Student's t); more seeds narrow them."
+        )
     many = n_compared(table)
     if many > 1:
         sentences.append(
-            f"Each interval is of one comparison, and of {many} about one in twenty excludes 0 by chance. "
-            "The answer above counts a difference only where its interval still excludes 0 when made "
-            f"{stretch(many):.2g} times as wide, so that all {many} hold at once (Bonferroni)."
+            f"Each interval is of one comparison, and of {many} up to one in twenty excludes 0 by chance. "
+            "The answer above is stricter: of the differences that it counts, at most one in twenty is "
+            "chance, on average over such runs (Benjamini and Hochberg's false discovery rate)."
         )
     return sentences
 

@@ -10,8 +10,8 @@ from cellshuffle.files import load_npz, read_json
 from cellshuffle.statistics import (
     SCORES,
     interval,
+    mean_difference,
     resampled_scores,
-    resampled_seeds,
     resamples,
 )
 
@@ -87,7 +87,7 @@ def job_of(path):
 
 
 def differences(paths, baseline, replicates=1000, seed=0):
-    """Difference of every strategy from `baseline`, with a 95% bootstrap interval over cells and seeds.
+    """Difference of every strategy from `baseline`, with a 95% interval over cells and seeds.
 
     paths: predictions.npz of every training; seed: of the resampling, so that tables repeat.
     Returns a table: strategy, task, metric, difference, low, high, for the metrics in SCORES.
@@ -113,18 +113,16 @@ def differences(paths, baseline, replicates=1000, seed=0):
 def _paired(jobs, tasks, baseline, observed, replicated, rng):
     """The rows of `differences`, from scores per (job, task)."""
     strategies = list(dict.fromkeys(strategy for strategy, _ in jobs))
-    replicates = len(next(iter(replicated.values())))
     rows = []
     for strategy in strategies:
         seeds = [k for s, k in jobs if s == strategy and (baseline, k) in jobs]
         if strategy == baseline or not seeds:
             continue
-        weight = resampled_seeds(len(seeds), replicates, rng)
         for task in tasks:
             pairs = [(((strategy, k), task), ((baseline, k), task)) for k in seeds]
-            drawn = np.stack([replicated[a] - replicated[b] for a, b in pairs], axis=1)
-            spread = np.einsum("rk,rkm->rm", weight, drawn)
-            mean = np.mean([observed[a] - observed[b] for a, b in pairs], axis=0)
+            own = np.stack([observed[a] - observed[b] for a, b in pairs])
+            drawn = np.stack([replicated[a] - replicated[b] for a, b in pairs])
+            mean, spread = own.mean(axis=0), mean_difference(own, drawn, rng)
             for m, metric in enumerate(SCORES):
                 low, high = interval(mean[m], spread[:, m])
                 rows.append((strategy, task, metric, mean[m], low, high))

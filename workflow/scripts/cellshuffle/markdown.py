@@ -61,7 +61,7 @@ def _differences(table, own, strategies, tasks, baseline, seeds):
         "",
         f"## Difference from {within(baseline)}, in macro F1",
         "",
-        f"With 95% bootstrap intervals over {over}. Bold: the interval excludes 0.",
+        f"With 95% intervals over {over}. Bold: the interval excludes 0.",
         "",
         *markdown_table(
             ["Strategy", *map(words, tasks)],
@@ -87,7 +87,7 @@ def _difference(row):
 
 def _overall(table, baseline):
     """A sentence over all tasks."""
-    stand = standing(table, baseline)
+    stand = standing(table)
     n_tasks = macro_f1(table)["task"].nunique()
     groups = {
         "not distinguishable from it on any task": (False, False),
@@ -102,5 +102,10 @@ def _overall(table, baseline):
             parts.append(f"{what}: {listed(map(within, names))}")
     many = n_compared(table)
     over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
-    over += f", with intervals widened for {many} comparisons" if many > 1 else ""
-    return f"Against {within(baseline)}, {over}: {'; '.join(parts)}."
+    told = f"Against {within(baseline)}, {over}: {'; '.join(parts)}."
+    if many > 1:
+        told += (
+            f" Of {many} comparisons so many differences count here that on average at most one in twenty "
+            "of them is chance."
+        )
+    return told

@@ -1,9 +1,8 @@
-"""Scores from counts, and paired bootstrap differences between strategies."""
-
-from statistics import NormalDist
+"""Scores from counts, and paired differences between strategies with what chance makes of them."""
 
 import numpy as np
 from scipy import sparse
+from scipy.stats import false_discovery_control, t
 
 from cellshuffle.scores import SCORES, class_counts, scores_from_counts
 
@@ -53,20 +52,30 @@ def resampled_scores(truth, prediction, n_classes, group, weights):
     )
 
 
-def resampled_seeds(n_seeds, replicates, rng):
-    """Weights of the seeds in every replicate: (replicates, n_seeds), rows sum to 1.
+def mean_difference(observed, replicated, rng):
+    """Replicates of the mean difference over seeds, as other test cells and other seeds would have it.
 
-    Seeds are drawn with replacement; their deviation from equal weights is widened by
-    sqrt(n / (n - 1)), because n values resampled spread too little by that factor, which
-    matters for the usual handful of seeds. One seed has no spread to show.
+    observed: (n_seeds, k) differences of k scores, seed by seed; replicated: (n_seeds, replicates, k),
+    the same with test cells resampled. Returns (replicates, k).
+
+    The replicates of the cells' bootstrap are averaged over seeds. To each is added what other seeds
+    would change: the standard error of the mean of `observed`, times a value of Student's t
+    distribution with n_seeds - 1 degrees of freedom ("Student", Biometrika 6, 1908). Where cells add
+    nothing, the interval is that of the paired t test. The values are the distribution's quantiles,
+    evenly spaced and shuffled; drawn at random, those of two seeds would have no mean.
+    One seed says nothing of others, and nothing is added.
     """
-    drawn = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=replicates) / n_seeds
-    widen = np.sqrt(n_seeds / (n_seeds - 1)) if n_seeds > 1 else 1.0
-    return 1 / n_seeds + (drawn - 1 / n_seeds) * widen
+    cells = replicated.mean(axis=0)
+    n_seeds, replicates = replicated.shape[:2]
+    if n_seeds == 1:
+        return cells
+    error = observed.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+    quantiles = t.ppf((np.arange(replicates) + 0.5) / replicates, n_seeds - 1)
+    return cells + rng.permutation(quantiles)[:, None] * error
 
 
 def interval(difference, replicates, level=0.95):
-    """Bootstrap interval of `difference`: (low, high).
+    """Percentile interval of `difference`: (low, high).
 
     The replicates' quantiles, moved so that the replicates' mean lies on the observed difference:
     resampling cells biases macro scores of small classes a little, in every strategy alike.
@@ -76,12 +85,24 @@ def interval(difference, replicates, level=0.95):
     return difference + low, difference + high
 
 
-def stretch(comparisons, level=0.95):
-    """Factor by which to widen so many intervals, each of `level`, so that at that level all hold at once.
+def chance(difference, low, high, n_seeds):
+    """p-values of differences, from their 95% intervals: (m,) arrays in, (m,) out.
 
-    Bonferroni's correction, for intervals as wide as those of a normal distribution.
+    The side of an interval towards 0 is taken for as many standard errors as the 97.5% quantile of
+    Student's t with n_seeds - 1 degrees of freedom (of the normal distribution with one seed). So it
+    is where seeds dominate; where test cells do, the p-values are too large.
     """
-    single, joint = (
-        NormalDist().inv_cdf(1 - (1 - level) / (2 * n)) for n in (1, max(1, comparisons))
-    )
-    return joint / single
+    freedom = np.where(n_seeds > 1, n_seeds - 1, np.inf)
+    side = np.where(difference > 0, difference - low, high - difference)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.abs(difference) / side * t.ppf(0.975, freedom)
+    return np.where(difference == 0, 1.0, 2 * t.sf(errors, freedom))
+
+
+def counted(p_values, level=0.05):
+    """Which of many differences count: (m,) bool, so that on average `level` of these, at most, are chance.
+
+    The false discovery rate of Benjamini and Hochberg (J. R. Stat. Soc. B 57, 1995). Where there is
+    no difference at all, any is counted in `level` of the runs.
+    """
+    return false_discovery_control(p_values) <= level
