@@ -43,7 +43,8 @@ def schema_problems(config, schema):
 
 def repeated_keys(text):
     """Lines about keys that a mapping of the YAML text has twice; YAML itself would take the last."""
-    nodes = [("", yaml.compose(text, Loader=yaml.SafeLoader))]
+    # JSON may be indented by tabs, which YAML refuses; Snakemake has refused a YAML that is.
+    nodes = [("", yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))]
     while nodes:
         where, node = nodes.pop()
         if isinstance(node, yaml.SequenceNode):
