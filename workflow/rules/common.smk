@@ -49,6 +49,7 @@ if CACHED and ASKED is not None:
                 f"another name, or draw what is cached: --config run={config['run']}, without --configfile"
             ]
         )
+configuration.expand_home(config)
 config["strategies"] |= sweep.expand(config["sweep"])
 checked(consistency.inconsistencies(config))
 
