@@ -5,14 +5,22 @@ CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 VENV := .venv
 BIN := $(VENV)/bin
-RUN = results/$(or $(shell sed -n "s/^run: *[\"']*\([^ \"'#]*\).*/\1/p" $(CONFIG) 2> /dev/null | tail -n 1),demo)
+
+# A path as one word of the shell; ~/ at its beginning is the home folder.
+quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
+
+# The folder of the run, its name read as Snakemake reads it, once, when the environment is there.
+READ_RUN = from sys import argv; from snakemake.common.configfile import load_configfile as load; \
+	print(load(argv[1]).get("run", "demo"))
+FIND_RUN = results/$(shell $(BIN)/python -c '$(READ_RUN)' $(call quoted,$(CONFIG)) 2> /dev/null)
+RUN = $(eval RUN := $$(FIND_RUN))$(RUN)
 
 # Where there are GPUs, a training each: they are not shared.
 GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 
 # Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown. Where Snakemake
 # could not even begin, a dry run tells why.
-SNAKEMAKE = $(BIN)/snakemake --configfile $(CONFIG) --cores
+SNAKEMAKE = $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores
 REASON = { $(SNAKEMAKE) 1 --dry-run --quiet host progress reason rules -- $(1) 2>&1 \
 	| sed -n '/^[A-Z][A-Za-z]*\(Error\|Exception\)/,$$p' | grep -v '^  File ' >&2; exit 1; }
 
@@ -35,7 +43,7 @@ verify: run
 
 # Make the committed results again, from a fresh run of the demo.
 reference: run
-	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference $(CONFIG)
+	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference $(call quoted,$(CONFIG))
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env
@@ -43,7 +51,7 @@ plan: env
 
 # A configuration draft for a folder of h5ad files: `make config ATLAS=folder`, CONFIG=... names the file.
 config: env
-	@$(BIN)/python workflow/scripts/draft_config.py $(or $(ATLAS),$(error say where the h5ad files are: make config ATLAS=folder)) $(if $(filter command line,$(origin CONFIG)),$(CONFIG))
+	@$(BIN)/python workflow/scripts/draft_config.py $(call quoted,$(or $(ATLAS),$(error say where the h5ad files are: make config ATLAS=folder))) $(if $(filter command line,$(origin CONFIG)),$(call quoted,$(CONFIG)))
 
 env: $(VENV)/.complete
 

@@ -86,9 +86,9 @@ def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
         ("run: a\nrun: b\nrun: a\n", ["'run' is given 3 times"]),
         ("a: {b: 1, c: [{d: 1, d: 2}]}\n", ["a: c: 0: 'd' is given 2 times"]),
         ('{"a": {"b": 1, "b": 2}}', ["a: 'b' is given 2 times"]),
+        ('{\n\t"a": 1,\n\t"a": 2\n}', ["'a' is given 2 times"]),
         ("a: &x {b: 1}\nc: {<<: *x, b: 2}\n? [1, 2]\n: 3\n", []),
         ("", []),
-        ('{\t"a": 1,\n\t"a": 2}', []),
     ],
 )
 def test_keys_given_twice(text, lines):

@@ -135,3 +135,18 @@ def test_results_and_packed_plates_on_other_file_systems(sound, plain, disk):
     snakemake(sound, merged(SOUND, {"atlas": {"packed_dir": "packed"}}), *TARGETS)
     same_scores(sound, plain)
     assert anndata.read_h5ad(sound / "packed/plate1.h5ad").n_obs
+
+
+def test_the_home_folder_in_paths(sound, plain, monkeypatch):
+    monkeypatch.setenv("HOME", str(sound))
+    (sound / "atlas/genes.txt").write_text("\n".join(f"g{k}" for k in range(30)))
+    (sound / "scratch").mkdir()
+    atlas = {"dir": "~/atlas", "genes": "~/atlas/genes.txt", "packed_dir": "~/packed"}
+    lookup = {"table": "~/atlas/moa.csv"}
+    config = merged(
+        SOUND,
+        {"atlas": atlas | {"scratch": "~/scratch"}, "tasks": {"moa": {"lookup": lookup}}},
+    )
+    snakemake(sound / "run", config, *TARGETS)
+    same_scores(sound / "run", plain)
+    assert (sound / "packed/plate1.h5ad").exists() and not (sound / "run/~").exists()

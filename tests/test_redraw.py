@@ -1,8 +1,10 @@
 """Tables and figures from cached results on a fresh clone: only drawing rules, the same tables."""
 
 import shutil
+import sys
 
-from conftest import REPOSITORY, snakemake_in
+import yaml
+from conftest import REPOSITORY, fails, finished, merged, snakemake, snakemake_in
 
 DRAWING = {"gather", "compare", "summary", "figures"}
 
@@ -37,3 +39,23 @@ def test_published_numbers_are_marked(redrawn, tmp_path):
     words = "published for Tahoe-100M"
     assert words in (run / "figures/comparison.svg").read_text()
     assert words not in (redrawn.folder / "results/reference/figures/comparison.svg").read_text()
+
+
+def test_another_configuration_is_not_thrown_away(tmp_path):
+    """A configuration named like cached results is theirs, however it writes down the defaults."""
+    shutil.copytree(REPOSITORY / "results/reference", tmp_path / "results/reference")
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    words = ["error: run: reference has cached results of another configuration", "another name"]
+    other = merged(config, {"run": "reference", "training": {"epochs": 3}})
+    fails(words, tmp_path, other, "figures", "--dry-run")
+    fails(words, tmp_path, other | {"run": "mine"}, "figures", "--config", "run=reference", "-n")
+    same = merged(config, {"run": "reference", "atlas": {"max_train_cells": ..., "layer": None}})
+    snakemake(tmp_path, same, "figures", "--dry-run")
+    changed = ["figures", "--config", "figures={task: drug}", "-n"]
+    snakemake(tmp_path, same, *changed)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(other))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--cores", "1", "figures", "--dry-run"]
+    assert words[0] in finished(command, tmp_path, check=False).stdout
+    finished([*command, "--config", "run=reference"], tmp_path)

@@ -23,6 +23,18 @@ CHECK_REQUEST = {
     "max_cells": MAX_CELLS,
 }
 
+# Snakemake deletes the outputs of a job before it runs, so what a person put there has to be seen now.
+checked(consistency.overwritten_plates(CHECK_REQUEST["plates"]))
+if workflow.is_main_process:
+    try:
+        from cellshuffle import ownership
+    except ImportError:  # Snakemake may run where only the rules' environments have h5py
+        pass
+    else:
+        checked(ownership.not_packed(CHECK_REQUEST["plates"]))
+        if ATLAS["simulate"]:
+            checked(ownership.not_simulated(CHECK_REQUEST["plates"], DRUG_TABLE))
+
 
 # Look at every plate and table, cheaply, and stop with all findings at once; the rest is for later rules.
 rule check_input:

@@ -40,6 +40,16 @@ for path in [] if CACHED else workflow.configfiles:
     )
 checked(configuration.schema_problems(config, SCHEMA))
 configuration.fill_defaults(config, SCHEMA)
+if CACHED and ASKED is not None:
+    configuration.fill_defaults(ASKED, SCHEMA)
+    if ASKED != config:
+        checked(
+            [
+                f"run: {config['run']} has cached results of another configuration ({CACHED}); give your run "
+                f"another name, or draw what is cached: --config run={config['run']}, without --configfile"
+            ]
+        )
+configuration.expand_home(config)
 config["strategies"] |= sweep.expand(config["sweep"])
 checked(consistency.inconsistencies(config))
 

@@ -1,6 +1,9 @@
 # A simulated atlas with the plate design of Tahoe-100M, where no real one is at hand.
 
 
+DRUG_TABLE = os.path.join(ATLAS_DIR, "drug_metadata.csv")
+
+
 # One plate, as published plates are written: CSR counts in gzip-compressed chunks.
 rule simulate_plate:
     output:
@@ -24,7 +27,7 @@ rule simulate_plate:
 # The drug table, with the columns of the dataset's authors.
 rule simulate_drug_metadata:
     output:
-        os.path.join(ATLAS_DIR, "drug_metadata.csv"),
+        DRUG_TABLE,
     log:
         f"{RUN}/logs/simulate_drug_metadata.log",
     conda:

@@ -1,5 +1,6 @@
 """A folder of h5ad files in; a configuration draft for them out: `make config ATLAS=folder`."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def main(folder, target=None):
         )
     write_text(target, text)
     print(f"{text}\nWritten to {target}. Look it over, then:\n")
-    print(f"  make plan CONFIG={target}\n  make run CONFIG={target}")
+    name = shlex.quote(str(target))
+    print(f"  make plan CONFIG={name}\n  make run CONFIG={name}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from cellshuffle.checks_matrix import check_links, look_at_matrix
 from cellshuffle.errors import InputError
 from cellshuffle.h5ad import gene_names, index_of, member, open_h5ad, readable
 from cellshuffle.labels import missing_lines, read_lookup
+from cellshuffle.ownership import not_packed
 from cellshuffle.plates import check_same_genes
 
 
@@ -87,6 +88,7 @@ def check_atlas(request):
     if not findings.files:
         _check_disk(request["plates"], rows, findings)
     errors = [*findings.lines(), *missing_lines(labels.missing, request["tasks"])]
+    errors += not_packed(request["plates"])
     errors += [] if errors else list(labels.empty_splits())
     return errors, [] if errors else list(labels.unseen()), rows
 

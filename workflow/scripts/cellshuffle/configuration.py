@@ -3,6 +3,7 @@
 import copy
 import difflib
 import math
+import os
 
 import yaml
 from jsonschema import Draft202012Validator, validators
@@ -47,10 +48,8 @@ def schema_problems(config, schema):
 
 def repeated_keys(text):
     """Lines about keys that a mapping of the YAML text has twice; YAML itself would take the last."""
-    try:
-        nodes = [("", yaml.compose(text, Loader=yaml.SafeLoader))]
-    except yaml.YAMLError:  # JSON with tabs, which Snakemake takes
-        return
+    # JSON may be indented by tabs, which YAML refuses; Snakemake has refused a YAML that is.
+    nodes = [("", yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))]
     while nodes:
         where, node = nodes.pop()
         if isinstance(node, yaml.SequenceNode):
@@ -78,6 +77,14 @@ def fill_defaults(config, schema):
 
     filling = validators.extend(Validator, {"properties": with_defaults})
     list(filling(schema).iter_errors(config))
+
+
+def expand_home(config):
+    """Put the home folder in place of a `~` at the beginning of a path, in place."""
+    lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
+    paths = [(config["atlas"], key) for key in ("dir", "packed_dir", "genes", "scratch")]
+    for section, key in paths + [(lookup, "table") for lookup in lookups]:
+        section[key] = section[key] and os.path.expanduser(section[key])
 
 
 def _innermost(error):

@@ -83,6 +83,17 @@ def _folder_problems(config):
         yield f"atlas: packed_dir: {packed} is the folder of the published plates; packed ones need another"
 
 
+def overwritten_plates(plates):
+    """Lines about published plates in whose place a packed one would go; plates: see checks.check_atlas."""
+    published = {os.path.realpath(plate["source"]) for plate in plates}
+    for plate in plates:
+        if plate["packed"] and os.path.realpath(plate["packed"]) in published:
+            yield (
+                f"atlas: packed_dir: {plate['packed']} is a published plate, which packing would overwrite; "
+                "choose another folder"
+            )
+
+
 def _draw_problems(entry):
     """Keys of a weighted strategy that need each other."""
     without, size = entry.get("replace") is False, entry.get("sampling_size")

@@ -29,11 +29,22 @@ def note_origin(path, text):
         packed.attrs[NAME] = text
 
 
+def is_packed(path):
+    """Whether cellshuffle packed this file; False for one that is not there or cannot be read."""
+    try:
+        with open_h5ad(path) as file:
+            return NAME in file.attrs
+    except InputError:
+        return False
+
+
 def check_origin(path, text):
     """Raise InputError when the packed plate says that it was made of something else."""
     with open_h5ad(path) as packed:
         if NAME not in packed.attrs:
-            raise InputError(f"{path}: was not packed by cellshuffle; delete it to have it made")
+            raise InputError(
+                f"{path}: was not packed by cellshuffle; move it away, or choose another atlas: packed_dir"
+            )
         found = json.loads(packed.attrs[NAME])
     wanted = json.loads(text)
     if wanted["stamp"] is None or found["stamp"] is None:

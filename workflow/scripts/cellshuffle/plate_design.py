@@ -61,6 +61,11 @@ def cell_line_names(n_lines):
     return [f"CVCL_{23 + 37 * k:04d}" for k in range(n_lines)]
 
 
+def gene_names(n_genes):
+    """Names that no real gene has: simulated plates are known by them."""
+    return [f"GENE{k:05d}" for k in range(1, n_genes + 1)]
+
+
 def drug_set(number, n_drugs):
     """Drug codes of a set, the control not among them.
 

@@ -43,7 +43,7 @@ def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed)
         path,
         genes,
         (OBS_INDEX, []),
-        (VAR_INDEX, [f"GENE{k:05d}" for k in range(1, genes + 1)]),
+        (VAR_INDEX, design.gene_names(genes)),
         {name: _used(*column) for name, column in columns.items()},
         OBS_COLUMNS,
         _with_obs(blocks, barcodes),

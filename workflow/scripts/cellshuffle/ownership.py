@@ -1,0 +1,62 @@
+"""Files of a person in places that a run writes to: told before anything is made, never overwritten."""
+
+import csv
+import os
+
+from cellshuffle.errors import InputError
+from cellshuffle.h5ad import gene_names, open_h5ad, readable
+from cellshuffle.origin import is_packed
+from cellshuffle.plate_design import drug_names
+from cellshuffle.plate_design import gene_names as simulated_genes
+
+
+def not_packed(plates):
+    """A line about files that cellshuffle did not pack where packed plates go; plates: see check_atlas."""
+    packed = [plate["packed"] for plate in plates if plate["packed"]]
+    # Whether it is there is asked last: a run beside this one may be replacing it.
+    found = [path for path in packed if not is_packed(path) and os.path.exists(path)]
+    yield from _line(
+        found,
+        "was not packed by cellshuffle, or is damaged, and packing would overwrite it; move it away, or "
+        "choose another atlas: packed_dir",
+    )
+
+
+def not_simulated(plates, table):
+    """A line about files that cellshuffle did not simulate where simulated ones go.
+
+    plates: see check_atlas; table: path of the drug table.
+    """
+    sources = dict.fromkeys(plate["source"] for plate in plates)
+    found = [path for path in sources if os.path.exists(path) and not is_simulated(path)]
+    found += [table] if os.path.exists(table) and not is_simulated_table(table) else []
+    yield from _line(
+        found,
+        "was not simulated by cellshuffle, or is damaged, and would be overwritten by a simulated one; "
+        "move it away, remove atlas: simulate from the configuration, or choose another atlas: dir",
+    )
+
+
+def is_simulated(path):
+    """Whether the genes of an h5ad file are those of simulated plates; False if it cannot be read."""
+    try:
+        with open_h5ad(path) as file, readable(path):
+            names = gene_names(file).tolist()
+    except InputError:
+        return False
+    return names == simulated_genes(len(names))
+
+
+def is_simulated_table(path):
+    """Whether the drugs of a table are those of simulated plates; False if it cannot be read."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            drugs = [row.get("drug") for row in csv.DictReader(file)]
+    except (OSError, ValueError, csv.Error):
+        return False
+    return drugs != [] and drugs == drug_names(1 + len(drugs))[1:]
+
+
+def _line(paths, text):
+    more = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
+    yield from (f"{path}: {text}{more}" for path in paths[:1])
