@@ -60,6 +60,15 @@ def test_a_gene_out_of_range_is_told(kind, gene):
         kind(rows, "none", 4)
 
 
+@pytest.mark.parametrize("kind", [SparseCounts, DenseCounts])
+def test_a_gene_twice_is_told_under_a_logarithm(kind):
+    """log1p of a sum is not the sum of log1p, so the devices would disagree."""
+    rows = Rows(np.array([3.0, 4.0, 1.0]), np.array([2, 2, 2]), np.array([0, 2, 3]))
+    assert kind(rows, "none", 4).times(torch.eye(4))[:, 2].tolist() == [7, 1]
+    with pytest.raises(InputError, match="a cell has two values for the same gene"):
+        kind(rows, "log1p", 4)
+
+
 CLAIM = """
 import os, sys
 from cellshuffle.gpus import claim_gpus

@@ -149,3 +149,16 @@ def test_saved_model_makes_the_saved_predictions(small_run):
         np.testing.assert_array_equal(block.argmax(1), saved["prediction"][:, position])
         loss = cross_entropy(block, torch.from_numpy(saved["truth"][:, position].astype(np.int64)))
         assert result["scores"][head.task]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_losses_of_large_batches_do_not_depend_on_threads():
+    """torch sums more than 32,767 numbers by as many threads as there are."""
+    tasks, generator = heads({"a": list("xyz")}), torch.Generator().manual_seed(0)
+    logits = torch.rand(70_001, 3, generator=generator)
+    labels = torch.randint(3, (70_001, 1), generator=generator)
+    threads, found = torch.get_num_threads(), []
+    for n in (1, 2, 5):
+        torch.set_num_threads(n)
+        found.append(losses_and_gradient(logits.clone(), labels, tasks, 70_001)[0].item())
+    torch.set_num_threads(threads)
+    assert len(set(found)) == 1

@@ -115,6 +115,16 @@ def test_counts_that_fit_become_16_bit_and_others_keep_their_type(tmp_path, valu
         assert file["X/data"][:].tolist() == values
 
 
+@pytest.mark.parametrize("gene", [-1, 2])
+@pytest.mark.parametrize("genes", [None, np.array([0]), np.array([1])])
+def test_a_gene_out_of_range_is_told_whatever_genes_are_kept(tmp_path, gene, genes):
+    write_plate(tmp_path / "a.h5ad", np.ones((3, 2), np.float32), "csr", {}, np.int32)
+    with h5py.File(tmp_path / "a.h5ad", "r+") as file:
+        file["X/indices"][3] = gene
+    with pytest.raises(InputError, match="a gene index is not between 0 and 1"):
+        pack(tmp_path / "a.h5ad", tmp_path / "packed.h5ad", select=Selection(None, genes))
+
+
 def test_cells_out_of_range_are_refused(tmp_path):
     write_plate(tmp_path / "a.h5ad", np.ones((3, 2), np.float32), "csr", {}, np.int32)
     plates = Plates([tmp_path / "a.h5ad"])

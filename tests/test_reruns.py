@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from conftest import SMALL, merged, snakemake, training_files
+from conftest import SMALL, copy_repository, merged, snakemake, training_files
 
 TARGETS = [
     *training_files(SMALL["strategies"], SMALL["training"]["seeds"]),
@@ -21,9 +21,10 @@ def finished(small_run, tmp_path_factory):
     return folder
 
 
-def planned(folder, changes):
+def planned(folder, changes, *options):
     """{rule: jobs} that would run in the finished folder with a changed configuration."""
-    done = snakemake(folder, merged(SMALL, changes), *TARGETS, "--dry-run", "--quiet", "rules")
+    options = [*TARGETS, "--dry-run", "--quiet", "rules", *options]
+    done = snakemake(folder, merged(SMALL, changes), *options)
     counts = re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)
     return {rule: int(n) for rule, n in counts if rule != "total"}
 
@@ -56,4 +57,16 @@ def test_what_decides_numbers_trains_again(finished, training):
 def test_another_task_is_encoded_and_trained(finished):
     found = planned(finished, {"tasks": {"second": {"column": "drug"}}})
     assert found["encode_labels"] == 1 and found["train"] == len(SMALL["strategies"]) * SEEDS
+    assert "pack_plate" not in found
+
+
+def test_another_version_learns_again(finished, tmp_path):
+    """What is compared in a table was made by the same code; plates stay packed."""
+    copy_repository(tmp_path)
+    options = ["--rerun-triggers", "params", "--snakefile", str(tmp_path / "Snakefile")]
+    assert planned(finished, {}, *options) == {}
+    version = tmp_path / "workflow/scripts/cellshuffle/__init__.py"
+    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9'))
+    found = planned(finished, {}, *options)
+    assert found["train"] == len(SMALL["strategies"]) * SEEDS and found["encode_labels"] == 1
     assert "pack_plate" not in found
