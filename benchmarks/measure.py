@@ -89,15 +89,18 @@ def _readable(value):
 
 
 def draw_bars(name, groups, label, title):
-    """Write results/bench/<name>.svg and .png: a logarithmic bar a value, together by row.
+    """Write results/bench/<name>.svg and .png: a bar a value, together by row.
 
-    groups: {legend: {row: value}}; a legend has one colour.
+    groups: {legend: {row: value}}; a legend has one colour. The axis is logarithmic where the largest
+    value is more than ten times the smallest.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    every = [value for values in groups.values() for value in values.values()]
+    scale = "log" if max(every) > 10 * min(every) else "linear"
     rows = list(dict.fromkeys(row for values in groups.values() for row in values))
     colours = dict(zip(groups, mpl.color_sequences["tab20"], strict=False))
     n_bars = sum(map(len, groups.values())) + len(rows)
@@ -112,7 +115,7 @@ def draw_bars(name, groups, label, title):
                 place += 1
         middles.append((first + place - 1) / 2)
         place += 1
-    axes.set(yticks=middles, yticklabels=rows, xscale="log", xlabel=label, title=title)
+    axes.set(yticks=middles, yticklabels=rows, xscale=scale, xlabel=label, title=title)
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
     axes.margins(x=0.15, y=0.01)

@@ -101,9 +101,8 @@ def by_process(items, depth):
     (at least 1) of them ahead, in memory that both share. Its exceptions are raised here; InputError
     when it was killed. It ends when the consumer does.
     """
-    context = multiprocessing.get_context(
-        "fork"
-    )  # items hold open files, which no other way passes on
+    # Items hold open files, which no other way of starting a process passes on.
+    context = multiprocessing.get_context("fork")
     slots = [Slot() for _ in range(min(depth, MOST_SLOTS))]
     here, there = context.Pipe()
     process = context.Process(
