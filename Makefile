@@ -39,11 +39,11 @@ run: env
 
 # Whether this machine reproduces the committed results of the demo, in one line.
 verify: run
-	@PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.verification $(RUN) results/reference
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.verification $(RUN) results/reference
 
 # Make the committed results again, from a fresh run of the demo.
 reference: run
-	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.reference $(RUN) results/reference $(call quoted,$(CONFIG))
+	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.reference $(RUN) results/reference $(call quoted,$(CONFIG))
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env
@@ -78,7 +78,7 @@ $(VENV)/.complete-slurm: $(VENV)/.complete requirements-slurm.txt
 
 # The pipeline killed with SIGKILL at 20 random moments; some minutes. FAULTS=<number> draws the same moments again.
 test-faults: $(VENV)/.complete-test
-	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/test_faults.py -k twenty
+	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/workflow/test_faults.py -k twenty
 
 # Speed and memory against what else there is, a table and a figure a question under results/bench/; some
 # 25 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
@@ -92,6 +92,7 @@ check: env
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 
 format: env
 	$(BIN)/ruff format .

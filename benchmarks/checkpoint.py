@@ -12,10 +12,12 @@ from pathlib import Path
 import atlas  # noqa: F401  (finds the library)
 import numpy as np
 import torch
-from cellshuffle.checkpoint import load_checkpoint, save_checkpoint
-from cellshuffle.model import SparseCounts, heads
-from cellshuffle.plates import Rows
-from cellshuffle.training import Settings, new_state, take_step
+from cellshuffle.atlas.plates import Rows
+from cellshuffle.training.checkpoint import load_checkpoint, save_checkpoint
+from cellshuffle.training.counts import SparseCounts
+from cellshuffle.training.loop import new_state, take_step
+from cellshuffle.training.model import heads
+from cellshuffle.training.settings import Settings
 from measure import ceiling, write_tables
 
 GENES, EXPRESSED, BATCH = 62_710, 2_100, 64

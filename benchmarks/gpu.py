@@ -19,12 +19,14 @@ import numpy as np
 import reference
 import torch
 import training
-from cellshuffle import model
-from cellshuffle.ahead import batches_ahead, by_thread
-from cellshuffle.loading import Loading, epoch_batches
-from cellshuffle.plates import Plates, Rows
-from cellshuffle.strategies import make_sampler
-from cellshuffle.training import Settings, new_state, prepared_batches, take_step
+from cellshuffle.atlas.plates import Plates, Rows
+from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.prefetch import by_thread
+from cellshuffle.loading.samplers import sampler_of
+from cellshuffle.training import model
+from cellshuffle.training.batches import batches_ahead
+from cellshuffle.training.loop import new_state, prepared_batches, take_step
+from cellshuffle.training.settings import Settings
 
 STRATEGIES = ["streaming", "random_sampling", "block_weighted", "true_weighted"]
 PUBLISHED_CAP, REQUIRED = 4_600, 100_000  # cells/s
@@ -53,7 +55,7 @@ def step_limits(data):
     heads = model.heads(data.classes)
     plates = Plates(data.train, random=True)
     loading = Loading(reference.BATCH, reference.FETCH, seed=0)
-    sampler = make_sampler(data.strategies["random_sampling"])
+    sampler = sampler_of(data.strategies["random_sampling"])
     batch = next(epoch_batches(plates, data.labels("train"), sampler, loading, 0))
     weight = model.padded(model.initial_parameters(plates.n_genes, heads, 0)[0]).to(device)
     weight.grad = torch.zeros_like(weight)
@@ -79,7 +81,7 @@ def host_rate(data, apart):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plates, kind = Plates(data.train, random=True), model.DenseCounts
     entry = data.strategies["true_weighted"] | {"total_size": HOST_CELLS}
-    sampler = make_sampler(entry, data.weights())
+    sampler = sampler_of(entry, data.weights())
     run = Settings("host", 0, 1, reference.BATCH, reference.FETCH, 1e-4)
     tasks = model.heads({task: range(2) for task in data.classes})
     indptr = np.arange(0, 10 * reference.BATCH + 1, 10)

@@ -19,13 +19,12 @@ REFERENCE_SECONDS, OWN_SECONDS = 2.0, 0.7
 
 def own(plates, data, entry, one_pass=False, workers=2):
     """Cells/s of this pipeline's batches from `plates` (paths), opened anew."""
-    from cellshuffle.entries import is_sequential
-    from cellshuffle.loading import Loading, epoch_batches
-    from cellshuffle.plates import Plates
-    from cellshuffle.strategies import make_sampler
+    from cellshuffle.atlas.plates import Plates
+    from cellshuffle.loading.minibatches import Loading, epoch_batches
+    from cellshuffle.loading.samplers import is_sequential, sampler_of
 
     opened = Plates(plates, workers=workers, random=not is_sequential(entry))
-    labels, sampler = data.labels("train"), make_sampler(entry, data.weights())
+    labels, sampler = data.labels("train"), sampler_of(entry, data.weights())
     loading = Loading(reference.BATCH, reference.FETCH, seed=0)
 
     def passes():

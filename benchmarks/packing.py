@@ -12,8 +12,8 @@ import time
 import atlas as bench
 import h5py
 import measure
-from cellshuffle.packing import BLOCK, pack
-from cellshuffle.simulation import simulate_plate
+from cellshuffle.packing.pack import BLOCK, pack
+from cellshuffle.simulation.counts import simulate_plate
 
 
 def packed_rate(source, target, n_cells, workers):

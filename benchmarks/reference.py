@@ -37,7 +37,7 @@ def sampler_of(entry, weights):
 
 def lookups(data):
     """{task: (obs column, {value of the column: code})} of an Atlas."""
-    from cellshuffle.labels import read_lookup
+    from cellshuffle.labels.lookup import read_lookup
 
     found = {}
     for task, entry in data.config["tasks"].items():

@@ -101,8 +101,8 @@ def make_large_plate(data, n_cells):
     """A packed plate of `n_cells` cells: the training plates of `data` again and again."""
     import h5py
     import numpy as np
-    from cellshuffle.packing import lay_out
-    from cellshuffle.plates import Plates
+    from cellshuffle.atlas.plates import Plates
+    from cellshuffle.packing.pack import lay_out
 
     plates = Plates(data.train)
     rows = plates[np.arange(len(plates))]

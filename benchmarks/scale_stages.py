@@ -18,7 +18,7 @@ N_PLATES = 14
 
 def timed(run):
     """Call `run`; print seconds, peak MiB and MiB at the start."""
-    from cellshuffle.checkpoint import peak_memory_mib
+    from cellshuffle.training.checkpoint import peak_memory_mib
 
     base, began = peak_memory_mib(), time.perf_counter()
     run()
@@ -97,12 +97,11 @@ class Named(dict):
 
 def draw_indices(folder, n_cells, entry):
     """One epoch's indices, from the weights on disk on."""
-    from cellshuffle.entries import is_weighted
     from cellshuffle.files import load_npy
-    from cellshuffle.strategies import make_sampler
+    from cellshuffle.loading.samplers import is_weighted, sampler_of
 
     weights = load_npy(folder / "weights.npy") if is_weighted(entry) else None
-    sampler = make_sampler(entry, weights)
+    sampler = sampler_of(entry, weights)
     assert len(sampler.get_indices(range(n_cells), seed=0)) == n_cells
 
 
@@ -111,17 +110,16 @@ def train(plate, n_cells, entry):
     import tempfile
 
     import numpy as np
-    from cellshuffle import training
+    from cellshuffle.atlas.plates import Plates
     from cellshuffle.console import silent
-    from cellshuffle.entries import is_sequential
-    from cellshuffle.plates import Plates
-    from cellshuffle.strategies import make_sampler
+    from cellshuffle.loading.samplers import is_sequential, sampler_of
+    from cellshuffle.training import loop as training
 
     classes = {"cell_line": [f"line {k}" for k in range(50)]}
     labels = np.load(plate.parent / f"labels{n_cells}.npy", mmap_mode="r")
     split = Plates([plate], n_cells, random=not is_sequential(entry)), labels
     settings = training.Settings("benchmark", 0, 1, 64, 16, 1e-4, device="cpu")
-    sampler = make_sampler(entry, 1.0 / (1 + np.arange(n_cells) % 7))
+    sampler = sampler_of(entry, 1.0 / (1 + np.arange(n_cells) % 7))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint.pt"
         test = Plates([plate], 1024), labels[:1024]

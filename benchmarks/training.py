@@ -19,12 +19,12 @@ import measure
 import numpy as np
 import reference
 import torch
-from cellshuffle import model, training
+from cellshuffle.atlas.plates import Plates
 from cellshuffle.console import silent
-from cellshuffle.entries import is_sequential
-from cellshuffle.loading import Loading, epoch_batches
-from cellshuffle.plates import Plates
-from cellshuffle.strategies import make_sampler
+from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.samplers import is_sequential, sampler_of
+from cellshuffle.training import loop as training
+from cellshuffle.training import model
 
 STRATEGIES = ["streaming", "random_sampling"]
 ADAM_BYTES = 7 * 4  # a parameter: weight, gradient, two moments read; weight, two moments written
@@ -51,7 +51,7 @@ def own(data, strategy, n_cells=None, device="cpu", copies=1):
             (plates, labels[:n_cells]),
             (test, data.labels("test")[:1024]),
             data.classes,
-            make_sampler(entry, weights[:n_cells]),
+            sampler_of(entry, weights[:n_cells]),
             settings,
             Path(folder) / "checkpoint.pt",
             "benchmark",
@@ -87,7 +87,7 @@ def step_seconds(data):
     heads = model.heads(data.classes)
     plates = Plates(data.train, random=True)
     loading = Loading(reference.BATCH, reference.FETCH, seed=0)
-    sampler = make_sampler(data.strategies["random_sampling"])
+    sampler = sampler_of(data.strategies["random_sampling"])
     batch = next(epoch_batches(plates, data.labels("train"), sampler, loading, 0))
     counts = model.SparseCounts(batch.rows, "none", plates.n_genes)
     weight, bias = model.initial_parameters(plates.n_genes, heads, 0)

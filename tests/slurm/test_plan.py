@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
 from dry_runs import jobs_of, write_placeholders
+from runs import REPOSITORY
 
 pytest.importorskip("snakemake_executor_plugin_slurm", reason="requirements-slurm.txt is missing")
 

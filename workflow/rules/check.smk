@@ -2,7 +2,7 @@
 
 
 CHECKED = f"{RUN}/checked.json"
-# What is checked: see cellshuffle.checks.check_atlas.
+# What is checked: see cellshuffle.inspection.atlas.check_atlas.
 CHECK_REQUEST = {
     "plates": [
         {
@@ -27,7 +27,7 @@ CHECK_REQUEST = {
 checked(consistency.overwritten_plates(CHECK_REQUEST["plates"]))
 if workflow.is_main_process:
     try:
-        from cellshuffle import ownership
+        from cellshuffle.inspection import ownership
     except ImportError:  # Snakemake may run where only the rules' environments have h5py
         pass
     else:

@@ -17,10 +17,18 @@ if not HOUSE.is_dir():
         "the network does not bring; clone the repository and give the path of its Snakefile"
     )
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
-from cellshuffle import __version__, configuration, consistency, entries, sweep
-from cellshuffle.restart import remove_stale_lock
+from cellshuffle import __version__
+from cellshuffle.configuration import schema as configuration
+from cellshuffle.configuration import consistency
+from cellshuffle.loading import samplers
+from cellshuffle.configuration import sweep
+from cellshuffle.jobs.locks import remove_stale_lock
 
-SCHEMA = yaml.safe_load((HOUSE / "workflow" / "schemas" / "config.schema.yaml").read_text())
+SCHEMA = configuration.load_schema(
+    HOUSE / "workflow" / "schemas" / "config.schema.yaml",
+    samplers.strategy_schemas(),
+    samplers.sweep_prefixes(),
+)
 
 
 def checked(problems):
@@ -50,7 +58,7 @@ if CACHED and ASKED is not None:
             ]
         )
 configuration.expand_home(config)
-config["strategies"] |= sweep.expand(config["sweep"])
+config["strategies"] |= sweep.expand(config["sweep"], samplers.sweep_prefixes())
 checked(consistency.inconsistencies(config))
 
 RUN = f"results/{config['run']}"
@@ -113,7 +121,7 @@ class Absent(list):
 def atlas_problems(missing):
     """All that is wrong with the atlas, known to lack these files."""
     try:
-        from cellshuffle.checks import check_atlas
+        from cellshuffle.inspection.atlas import check_atlas
     except ImportError:  # Snakemake may run where only the rules' environments have h5py
         return [f"{path}: there is no such file; the configuration names it" for path in missing]
     return check_atlas(CHECK_REQUEST)[0]
@@ -154,7 +162,7 @@ def lookup_tables():
 
 
 def plate_selection(plate):
-    """What packing keeps of a source file: see cellshuffle.selection.select_cells."""
+    """What packing keeps of a source file: see cellshuffle.atlas.selection.select_cells."""
     selection = {"genes": ATLAS["genes"]}
     plate = str(plate)
     if ATLAS["split"]:
@@ -166,7 +174,7 @@ def plate_selection(plate):
 
 
 def packed_from():
-    """What every packed plate has to be made of, train plates first; see cellshuffle.origin."""
+    """What every packed plate has to be made of, train plates first; see cellshuffle.packing.origin."""
     plates = PLATES["train"] + PLATES["test"] if ATLAS["pack"] else []
     return [
         {
@@ -183,7 +191,7 @@ def strategy_entry(wildcards):
     return {
         key: value
         for key, value in config["strategies"][wildcards.strategy].items()
-        if key not in entries.LOADING
+        if key not in samplers.LOADING
     }
 
 
@@ -192,7 +200,7 @@ def training_settings(wildcards):
     training, entry = config["training"], config["strategies"][wildcards.strategy]
     names = ("epochs", "learning_rate", "transform", "device", "world_size")
     settings = {name: training[name] for name in names}
-    return settings | entries.loading_of(entry, training)
+    return settings | samplers.loading_of(entry, training)
 
 
 def training_ways(wildcards, threads):
@@ -207,7 +215,7 @@ def training_ways(wildcards, threads):
 
 def weights_of(wildcards):
     """The weights, for a strategy that draws by them."""
-    weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
+    weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     return {"weights": f"{RUN}/weights/cells.npy"} if weighted else {}
 
 
@@ -225,5 +233,5 @@ def plates_of_columns(wildcards):
 def order_settings(wildcards):
     """What decides the order of cells, besides the strategy's own keys."""
     training, entry = config["training"], config["strategies"][wildcards.strategy]
-    own = entries.loading_of(entry, training)
+    own = samplers.loading_of(entry, training)
     return own | {"seed": SEEDS[0], "balance": balanced_labels()}

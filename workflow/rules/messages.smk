@@ -1,7 +1,7 @@
 # What a run says when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
 # under `make run`, which silences Snakemake, speaks itself at the end, and wants the rest in these words.
-from cellshuffle import messages
-from cellshuffle.preemption import requeue_preempted
+from cellshuffle.jobs import messages
+from cellshuffle.jobs.preemption import requeue_preempted
 
 UNDER_MAKE = "CELLSHUFFLE_SPEAKS" in os.environ
 
@@ -30,7 +30,7 @@ def cells_there():
     if ATLAS["simulate"]:
         return sum(map(len, PLATES.values())) * ATLAS["simulate"]["cells_per_plate"]
     try:
-        from cellshuffle.survey import matrix_shape
+        from cellshuffle.planning.survey import matrix_shape
 
         files = {published_path(plate) for plate in SOURCES}
         return sum(matrix_shape(path, ATLAS["layer"])[0] for path in files)

@@ -37,7 +37,7 @@ def shape_of(path, unknown):
     if not os.path.exists(path):
         return unknown, GENES
     try:
-        from cellshuffle.survey import matrix_shape
+        from cellshuffle.planning.survey import matrix_shape
 
         return matrix_shape(path, ATLAS["layer"])
     except Exception:  # no h5py beside Snakemake, or a file of which a job will say what is wrong
@@ -58,7 +58,7 @@ def n_classes():
     if ATLAS["simulate"] or not all(map(os.path.exists, paths)):
         return CLASSES
     try:
-        from cellshuffle.survey import count_classes
+        from cellshuffle.planning.survey import count_classes
 
         return count_classes(paths, config["tasks"])
     except Exception:  # columns of text, or a file of which a job will say what is wrong
@@ -149,7 +149,7 @@ CELLS = {"mem_mb": cells_mem_mb, "runtime": cells_runtime, "disk_mb": cells_disk
 
 def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
-    weighted = entries.is_weighted(config["strategies"][wildcards.strategy])
+    weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
     process = TRAIN_BASE_MB + ON_GPU * GPU_MB + (order + n_genes() * n_classes() * 4 * 4) / 1e6
     return more(process * config["training"]["world_size"], attempt)

@@ -1,9 +1,10 @@
 """Plates and lookup tables in; what was found out about every plate out, or all that is wrong with them."""
 
-from cellshuffle.checks import check_atlas
-from cellshuffle.console import run_rule, say
+from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import write_json
+from cellshuffle.inspection.atlas import check_atlas
+from cellshuffle.jobs.run import run_rule
 
 
 def main(snakemake):

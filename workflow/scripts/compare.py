@@ -1,9 +1,9 @@
 """metrics.csv and every training's predictions in; comparison.csv and comparison.md out."""
 
-from cellshuffle.comparison import baseline_of, compare, read_table
-from cellshuffle.console import run_rule
+from cellshuffle.analysis.comparison import baseline_of, compare, read_table
 from cellshuffle.files import write_csv, write_text
-from cellshuffle.markdown import comparison_markdown
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.markdown import comparison_markdown
 
 
 def main(snakemake):

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import yaml
+from cellshuffle.configuration.schema import load_schema
 from cellshuffle.files import write_text
+from cellshuffle.loading.samplers import LOADING, strategy_schemas, sweep_prefixes
 
 HOUSE = Path(__file__).parents[2]
 INTRODUCTION = """# Configuration
@@ -26,7 +28,6 @@ first job starts: an unknown key or a wrong value stops the run with one line th
 """
 KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false",
          "array": "list", "object": "keys", "null": "null"}  # fmt: skip
-SAMPLERS = "Streaming", "BlockShuffling", "BlockWeightedSampling"
 
 
 def page(schema):
@@ -79,12 +80,9 @@ def _strategies(section, schema):
         "\nEvery entry has a name of your choice, a `sampler`, and that sampler's keys. Besides, any\n"
         "entry may have a `batch_size` and a `fetch_factor` of its own.\n"
     )
-    for sampler, alternative in zip(
-        SAMPLERS, section["additionalProperties"]["allOf"], strict=True
-    ):
-        then = alternative["then"]
+    for sampler, then in strategy_schemas().items():
         own = {k: v for k, v in then["properties"].items() if isinstance(v, dict)}
-        own = {k: v for k, v in own.items() if k not in ("batch_size", "fetch_factor")}
+        own = {k: v for k, v in own.items() if k not in LOADING}
         text += f"\n`sampler: {sampler}`\n"
         text += _table({"properties": own, "required": then.get("required", [])}, schema)
     lines = "".join(f"  {name}: {_value(e)}\n" for name, e in section["default"].items())
@@ -110,7 +108,9 @@ def _value(value):
 
 
 def main():
-    schema = yaml.safe_load((HOUSE / "workflow/schemas/config.schema.yaml").read_text())
+    schema = load_schema(
+        HOUSE / "workflow/schemas/config.schema.yaml", strategy_schemas(), sweep_prefixes()
+    )
     write_text(HOUSE / "config/README.md", page(schema))
 
 

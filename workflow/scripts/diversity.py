@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from cellshuffle.console import run_rule
-from cellshuffle.diversity import measure
+from cellshuffle.analysis.diversity import measure
 from cellshuffle.files import load_npy, read_json, write_csv
-from cellshuffle.labels import balanced_codes
-from cellshuffle.loading import cell_order
-from cellshuffle.strategies import make_sampler
-from cellshuffle.weights import count_combinations
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.labels.codes import balanced_codes
+from cellshuffle.labels.weights import count_combinations
+from cellshuffle.loading.minibatches import cell_order
+from cellshuffle.loading.samplers import sampler_of
 
 
 def main(snakemake):
@@ -24,7 +24,7 @@ def main(snakemake):
     sizes = pd.read_csv(snakemake.input.plates, dtype={"plate": str})
     sizes = sizes[sizes["split"] == "train"]
     weights = load_npy(snakemake.input.weights) if snakemake.input.get("weights") else None
-    sampler = make_sampler(entry, weights)
+    sampler = sampler_of(entry, weights)
     order = cell_order(sampler, len(labels), batch_size, fetch_factor, seed, epoch=0)
     n_batches = -(-sampler.get_len(range(len(labels))) // batch_size)
     ends = sizes["n_cells"].cumsum().to_numpy()

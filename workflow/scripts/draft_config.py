@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from cellshuffle.draft import draft
 from cellshuffle.errors import InputError
 from cellshuffle.files import write_text
+from cellshuffle.planning.draft import draft
 
 
 def main(folder, target=None):

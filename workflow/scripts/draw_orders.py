@@ -5,9 +5,8 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from cellshuffle.entries import is_weighted
-from cellshuffle.loading import cell_order
-from cellshuffle.strategies import make_sampler
+from cellshuffle.loading.minibatches import cell_order
+from cellshuffle.loading.samplers import is_weighted, sampler_of
 
 matplotlib.use("Agg")
 
@@ -28,7 +27,7 @@ STRATEGIES = {
 def order(entry):
     """(n_cells,) cell numbers as the model sees them, from scDataset itself."""
     weights = np.where(RARE, 7.0, 1.0) if is_weighted(entry) else None
-    batches = cell_order(make_sampler(entry, weights), N_CELLS, BATCH, FETCH, seed=0, epoch=0)
+    batches = cell_order(sampler_of(entry, weights), N_CELLS, BATCH, FETCH, seed=0, epoch=0)
     return np.concatenate(list(batches))
 
 

@@ -1,11 +1,12 @@
 """Plates and lookup tables in; class names, codes of every cell of both splits, cells a plate out."""
 
 import numpy as np
-from cellshuffle.console import run_rule, say
+from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import create_npy, whole, write_json, write_rows
-from cellshuffle.labels import class_names, code_type, encode, plate_labels
-from cellshuffle.origin import check_origin, origin
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.labels.codes import class_names, code_type, encode, plate_labels
+from cellshuffle.packing.origin import check_origin, origin
 
 
 def main(snakemake):

@@ -1,9 +1,9 @@
 """Every training's predictions in; sorted F1 of the classes, per task, out."""
 
-from cellshuffle.console import run_rule
-from cellshuffle.figures.class_f1 import draw
-from cellshuffle.figures.read import confusion
-from cellshuffle.figures.style import save
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.class_f1 import draw
+from cellshuffle.report.figures.read import confusion
+from cellshuffle.report.figures.style import save
 
 
 def main(snakemake):

@@ -1,10 +1,10 @@
 """metrics.csv, comparison.csv and, when asked for, published numbers in; the comparison figure out."""
 
 import pandas as pd
-from cellshuffle.comparison import read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.comparison import draw
-from cellshuffle.figures.style import save
+from cellshuffle.analysis.comparison import read_table
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.comparison import draw
+from cellshuffle.report.figures.style import save
 
 
 def main(snakemake):

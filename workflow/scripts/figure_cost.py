@@ -1,10 +1,10 @@
 """Every training's history and comparison.csv in; throughput, time, waiting and memory out."""
 
-from cellshuffle.comparison import read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.cost import draw
-from cellshuffle.figures.read import headline_task, histories
-from cellshuffle.figures.style import save
+from cellshuffle.analysis.comparison import read_table
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.cost import draw
+from cellshuffle.report.figures.read import headline_task, histories
+from cellshuffle.report.figures.style import save
 
 
 def main(snakemake):

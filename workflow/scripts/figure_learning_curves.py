@@ -1,9 +1,9 @@
 """Every training's history in; score and loss against cells seen and time out."""
 
-from cellshuffle.console import run_rule
-from cellshuffle.figures.learning_curves import draw
-from cellshuffle.figures.read import histories
-from cellshuffle.figures.style import save
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.learning_curves import draw
+from cellshuffle.report.figures.read import histories
+from cellshuffle.report.figures.style import save
 
 
 def main(snakemake):

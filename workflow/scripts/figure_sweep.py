@@ -1,12 +1,12 @@
 """Histories, entropies and comparison.csv of a sweep in; heat maps over block size and fetch factor out."""
 
 import pandas as pd
-from cellshuffle.comparison import read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.read import headline_task, histories, per_strategy, totals
-from cellshuffle.figures.style import save
-from cellshuffle.figures.sweep import draw
-from cellshuffle.sweep import is_swept
+from cellshuffle.analysis.comparison import read_table
+from cellshuffle.configuration.sweep import is_swept
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.read import headline_task, histories, per_strategy, totals
+from cellshuffle.report.figures.style import save
+from cellshuffle.report.figures.sweep import draw
 
 
 def main(snakemake):

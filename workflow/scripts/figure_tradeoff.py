@@ -1,10 +1,10 @@
 """Every training's history and comparison.csv in; score against throughput out."""
 
-from cellshuffle.comparison import read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.read import histories
-from cellshuffle.figures.style import save
-from cellshuffle.figures.tradeoff import draw
+from cellshuffle.analysis.comparison import read_table
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.read import histories
+from cellshuffle.report.figures.style import save
+from cellshuffle.report.figures.tradeoff import draw
 
 
 def main(snakemake):

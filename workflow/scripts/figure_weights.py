@@ -1,10 +1,10 @@
 """combinations.csv and the draws of every strategy in; weights and draws by combination out."""
 
-from cellshuffle.comparison import baseline_of, read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.read import per_strategy
-from cellshuffle.figures.style import save
-from cellshuffle.figures.weights import draw
+from cellshuffle.analysis.comparison import baseline_of, read_table
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.read import per_strategy
+from cellshuffle.report.figures.style import save
+from cellshuffle.report.figures.weights import draw
 
 
 def main(snakemake):

@@ -1,10 +1,10 @@
 """Diversity tables, combinations and comparison.csv in; plates over an epoch and entropies out."""
 
-from cellshuffle.comparison import read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.read import headline_task, per_strategy, plate_strips
-from cellshuffle.figures.style import save
-from cellshuffle.figures.why import draw
+from cellshuffle.analysis.comparison import read_table
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures.read import headline_task, per_strategy, plate_strips
+from cellshuffle.report.figures.style import save
+from cellshuffle.report.figures.why import draw
 
 
 def main(snakemake):

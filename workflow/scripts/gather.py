@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from cellshuffle.comparison import gather
-from cellshuffle.console import run_rule
+from cellshuffle.analysis.comparison import gather
 from cellshuffle.files import write_csv
+from cellshuffle.jobs.run import run_rule
 
 
 def main(snakemake):

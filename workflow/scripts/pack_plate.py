@@ -1,11 +1,12 @@
 """A plate as it was published in; the same plate as an uncompressed, contiguous h5ad out."""
 
-from cellshuffle.console import progress, run_rule, say
-from cellshuffle.h5ad import member, open_h5ad
-from cellshuffle.origin import origin
-from cellshuffle.packing import pack
-from cellshuffle.selection import select_cells
-from cellshuffle.tables import n_rows
+from cellshuffle.atlas.h5ad import member, open_h5ad
+from cellshuffle.atlas.selection import select_cells
+from cellshuffle.atlas.tables import n_rows
+from cellshuffle.console import progress, say
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.packing.origin import origin
+from cellshuffle.packing.pack import pack
 
 
 def main(snakemake):

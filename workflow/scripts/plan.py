@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from cellshuffle.calibration import calibrate
-from cellshuffle.console import run_rule
-from cellshuffle.planning import lines, plan
-from cellshuffle.survey import survey
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.planning.calibration import calibrate
+from cellshuffle.planning.plan import lines, plan
+from cellshuffle.planning.survey import survey
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Sizes of a simulated atlas in; the table of its drugs and their mechanisms as CSV out."""
 
-from cellshuffle.console import run_rule
 from cellshuffle.files import write_rows
-from cellshuffle.plate_design import drug_metadata
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.simulation.design import drug_metadata
 
 
 def main(snakemake):

@@ -1,9 +1,10 @@
 """Sizes of a simulated atlas and the number of a plate in; that plate as h5ad out."""
 
-from cellshuffle.console import run_rule, say
+from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import whole
-from cellshuffle.simulation import simulate_plate
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.simulation.counts import simulate_plate
 
 
 def main(snakemake):

@@ -4,10 +4,12 @@ import platform
 from importlib.metadata import version
 
 import yaml
-from cellshuffle import answers
-from cellshuffle.comparison import METRICS, baseline_of, read_table
-from cellshuffle.console import run_rule
-from cellshuffle.figures.read import (
+from cellshuffle.analysis.comparison import METRICS, baseline_of, read_table
+from cellshuffle.files import read_json, write_text
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.phrasing import METRIC_WORDS, duration, signed, within, words
+from cellshuffle.report import answers
+from cellshuffle.report.figures.read import (
     headline_task,
     histories,
     per_strategy,
@@ -16,8 +18,7 @@ from cellshuffle.figures.read import (
     time_to,
     totals,
 )
-from cellshuffle.files import read_json, write_text
-from cellshuffle.page import (
+from cellshuffle.report.html import (
     SORT,
     bullets,
     chooser,
@@ -28,7 +29,6 @@ from cellshuffle.page import (
     plain_table,
     sortable_table,
 )
-from cellshuffle.words import METRIC_WORDS, duration, signed, within, words
 
 PACKAGES = ["cellshuffle", "snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py",
             "anndata", "scikit-learn", "matplotlib"]  # fmt: skip

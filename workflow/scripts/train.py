@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from cellshuffle.console import run_rule
-from cellshuffle.gpus import claim_gpus
-from cellshuffle.launching import granted_settings, launch
-from cellshuffle.restart import alone_in
-from cellshuffle.staging import stage
+from cellshuffle.jobs.gpus import claim_gpus
+from cellshuffle.jobs.locks import alone_in
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.jobs.staging import stage
+from cellshuffle.training.launch import launch
+from cellshuffle.training.settings import granted_settings
 
 
 def main(snakemake):

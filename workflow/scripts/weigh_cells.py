@@ -1,10 +1,11 @@
 """Training codes and class names in; a table of label combinations and a weight per training cell out."""
 
 import numpy as np
-from cellshuffle.console import run_rule, say
+from cellshuffle.console import say
 from cellshuffle.files import create_npy, load_npy, read_json, whole, write_rows
-from cellshuffle.labels import balanced_codes
-from cellshuffle.weights import combination_weights, count_combinations, weight_of_count
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.labels.codes import balanced_codes
+from cellshuffle.labels.weights import combination_weights, count_combinations, weight_of_count
 
 
 def main(snakemake):

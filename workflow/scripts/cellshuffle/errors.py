@@ -6,3 +6,7 @@ class InputError(Exception):
 
     Several findings are several lines. `console.run_rule` prints it without a traceback.
     """
+
+
+class Stopped(Exception):
+    """The job was told to end and its checkpoint stands: starting it again goes on from there."""

@@ -1,0 +1,60 @@
+"""`make verify` tells exact, within the spread, and not apart."""
+
+import copy
+
+import pytest
+import synthetic_run
+from cellshuffle.analysis import reference, verification
+from cellshuffle.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return synthetic_run.write_run(tmp_path, synthetic_run.make_config(2, 3))
+
+
+def test_three_verdicts(folder):
+    theirs = verification.trainings(folder)
+    assert verification.verify(theirs, theirs) == (verification.EXACTLY, [])
+    ours = copy.deepcopy(theirs)
+    ours["streaming", 0]["scores"]["drug"]["macro_f1"] += 0.001
+    verdict, lines = verification.verify(ours, theirs)
+    assert verdict == verification.WITHIN
+    assert len(lines) == 1 and lines[0].startswith("streaming drug macro_f1: mean")
+    ours["streaming", 0]["scores"]["drug"]["macro_f1"] += 0.9
+    ours["streaming", 1]["order_sha256"][0] = "f" * 64
+    verdict, lines = verification.verify(ours, theirs)
+    assert verdict == verification.NOT
+    assert "streaming seed 1: the cells came in another order" in lines
+    assert verification.verify(theirs | {("own", 0): {}}, theirs) == (verification.EXACTLY, [])
+    del ours["streaming", 0]
+    assert verification.verify(ours, theirs) == (
+        verification.NOT,
+        ["streaming seed 0: missing here"],
+    )
+
+
+def test_one_line_and_an_exit_code(folder, tmp_path, capsys):
+    assert verification.main(folder, folder) == 0
+    assert "reproduces the reference exactly" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="holds no results"):
+        verification.main(folder, tmp_path / "nothing")
+
+
+def test_what_is_cached(folder, tmp_path):
+    (tmp_path / "config.yaml").write_text("run: demo\n")
+    for name in (
+        "comparison.csv",
+        "comparison.md",
+        "metrics.csv",
+        "train/streaming/seed0/model.pt",
+    ):
+        (folder / name).write_text("x")
+    target = tmp_path / "cached"
+    files = reference.copy_results(folder, target, tmp_path / "config.yaml")
+    assert verification.main(folder, target) == 0
+    assert len([f for f in files if f.name == "predictions.npz"]) == 6
+    assert not list(target.rglob("*.pt"))
+    assert (target / "config.yaml").read_text() == "run: cached\n"
+    with pytest.raises(InputError, match="no finished run"):
+        reference.copy_results(tmp_path / "nothing", target, tmp_path / "config.yaml")

@@ -1,0 +1,90 @@
+"""What a person reads: at the start, at the end, when something fails, and nothing with --quiet."""
+
+import pytest
+import torch
+from cellshuffle.console import STARTED_AGAIN
+from cellshuffle.jobs.messages import end_lines, failure_lines, start_lines
+from runs import SMALL, merged, snakemake
+
+NEW = {"run": "told", "strategies": {"streaming": {"sampler": "Streaming"}}}
+TARGET = "results/told/train/streaming/seed0/metrics.json"
+
+
+@pytest.fixture
+def config():
+    config = merged(SMALL, {"training": {"seeds": [0], "epochs": 1}})
+    config["atlas"] |= {"train_plates": [1]}
+    config["atlas"]["simulate"] |= {"cells_per_plate": 100}
+    return config | NEW
+
+
+def test_start_and_end_of_a_run_are_told_in_words(tmp_path, config):
+    done = snakemake(tmp_path, config, "--quiet", "rules", "--", TARGET)
+    assert "run told: 2 plates, 200 cells, 1 strategy with 1 seed" in done.stdout
+    assert "2 plates to simulate, 2 plates to pack, 1 training and labels" in done.stdout
+    assert "logs: results/told/logs/, one a job" in done.stdout
+    assert "cells/s" in (tmp_path / "results/told/logs/train/streaming/seed0.log").read_text()
+
+
+def test_a_failure_ends_with_its_line_and_its_log(tmp_path, config):
+    config["training"]["learning_rate"] = 1e38
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", TARGET, check=False)
+    assert done.returncode == 1
+    assert "run told" not in done.stdout  # quiet
+    last = [line for line in done.stdout.splitlines() if line.strip()][-2:]
+    assert last[0].startswith("train, strategy streaming, seed 0 failed: ")
+    assert "not finite" in last[0] and "learning_rate" in last[0]
+    assert last[1] == "its log: results/told/logs/train/streaming/seed0.log"
+
+
+def test_more_draws_than_memory_holds_are_one_line(tmp_path, config):
+    many = {"sampler": "BlockWeightedSampling", "block_size": 1, "total_size": 10**15}
+    config["strategies"] = {"streaming": many}
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", TARGET, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "streaming, seed 0 failed: out of memory: Unable to allocate 7.11 PiB" in done.stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path, config):
+    config["training"]["device"] = "cuda"
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", TARGET, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line == "error: training: device: 'cuda' is asked for, but PyTorch finds no GPU here"
+    assert f"streaming, seed 0 failed: {line.removeprefix('error: ')}" in done.stdout
+
+
+def test_work_that_is_done_is_not_announced():
+    config = {"run": "r", "strategies": {"a": 1, "b": 2}, "training": {"seeds": [0, 1]}}
+    lines = list(start_lines("results/r", config, 14, None, ["compare", "all"]))
+    assert lines[0] == "cellshuffle, run r: 14 plates, 2 strategies with 2 seeds"
+    assert lines[1] == "to do: tables and figures"
+
+
+def test_the_end_names_what_is_there(tmp_path):
+    (tmp_path / "comparison.md").write_text("")
+    text = "\n".join(end_lines(str(tmp_path)))
+    assert "comparison.md" in text and "figures/" not in text and "--report" in text
+
+
+def test_the_line_that_matters_of_every_failed_job(tmp_path):
+    log, other = tmp_path / "a.log", tmp_path / "b.log"
+    log.write_text(
+        f"error: an earlier attempt\n{STARTED_AGAIN}\nreading\nerror: plate 3: truncated\n"
+        "error: plate 4: truncated\nafterwards\n"
+    )
+    other.write_text(f"error: the disk is full\n{STARTED_AGAIN}\nTraceback\nKeyError: 'x'\n\n")
+    failed = [("train", {"seed": "0"}, str(log)), ("pack", {}, str(other)), ("gather", {}, None)]
+    assert list(failure_lines(failed)) == [
+        "gather failed: see above for what it said",
+        "pack failed: KeyError: 'x'",
+        f"its log: {other}",
+        "train, seed 0 failed: plate 3: truncated (and 1 more, in its log)",
+        f"its log: {log}",
+    ]
+
+
+def test_one_fault_that_stops_many_jobs_is_not_told_many_times():
+    lines = list(failure_lines([("train", {"seed": str(k)}, None) for k in range(5)]))
+    assert len(lines) == 4 and lines[-1] == "and 2 more jobs failed"

@@ -1,0 +1,178 @@
+"""`make config` drafts a configuration that fits the files, passes the schema and says what it saw."""
+
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from atlases import counts_of, obs_of, write_atlas
+from cellshuffle.configuration import schema as configuration
+from cellshuffle.configuration.consistency import inconsistencies
+from cellshuffle.errors import InputError
+from cellshuffle.planning.columns import name_pattern
+from cellshuffle.planning.draft import draft
+from cellshuffle.planning.proportions import proposed
+from hypothesis import given
+from hypothesis import strategies as st
+from runs import REPOSITORY, SCHEMA, snakemake
+
+KINDS = {
+    "cell type": (["T", "B", "NK"], "categorical"),
+    "donor": (["d1", "d2", "d10"], "string"),
+    "yes": ([True, False], "boolean"),
+    "n_genes": (list(range(60, 400)), "integer"),
+}
+
+
+def read(folder):
+    """The drafted configuration, which must be without fault, and its text."""
+    text = draft(folder)
+    config = yaml.safe_load(text)
+    assert configuration.schema_problems(config, SCHEMA) == []
+    configuration.fill_defaults(config, SCHEMA)
+    assert list(inconsistencies(config)) == []
+    return config, text
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "plates"),
+    [
+        (["plate1.h5ad", "plate10.h5ad", "plate2.h5ad"], "plate{plate}.h5ad", [1, 10, 2]),
+        (["p10_x.h5ad", "p11_x.h5ad"], "p{plate}_x.h5ad", [10, 11]),
+        (["liver.h5ad", "lung.h5ad"], "{plate}.h5ad", ["liver", "lung"]),
+        (["d_liver_x.h5ad", "d_lung_x.h5ad"], "d_{plate}_x.h5ad", ["liver", "lung"]),
+        (["a.h5ad", "ab.h5ad"], "{plate}.h5ad", ["a", "ab"]),
+        (["x01.h5ad", "x02.h5ad"], "x{plate}.h5ad", ["01", "02"]),
+        (["only.h5ad"], "only.h5ad", ["all"]),
+    ],
+)
+def test_the_pattern_of_file_names(names, pattern, plates):
+    assert name_pattern(names) == (pattern, plates)
+
+
+@given(st.sets(st.from_regex(r"\A[a-c0-1_]{1,5}\Z"), min_size=2, max_size=5))
+def test_pattern_and_plates_give_the_names_back(stems):
+    names = sorted(f"{stem}.h5ad" for stem in stems)
+    pattern, plates = name_pattern(names)
+    assert [pattern.format(plate=plate) for plate in plates] == names
+
+
+def test_a_folder_of_plates(tmp_path):
+    for seed, plate in enumerate((1, 2, 10)):
+        path = tmp_path / f"screen_{plate}.h5ad"
+        write_atlas(path, counts_of(900, 20, seed), obs_of(900, seed, **KINDS))
+    config, text = read(tmp_path)
+    assert config["atlas"]["train_plates"] == [1, 2] and config["atlas"]["test_plates"] == [10]
+    assert config["atlas"]["plate_file"] == "screen_{plate}.h5ad"
+    columns = {task: entry["column"] for task, entry in config["tasks"].items()}
+    assert columns == {"cell_type": "cell type", "donor": "donor", "yes": "yes"}
+    assert "2,700 cells and 20 genes" in text and "#   cell type: 3 values (B " in text
+
+
+def test_one_file_is_divided_by_what_looks_like_plates(tmp_path):
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS), place="counts")
+    config, _ = read(tmp_path)
+    assert config["atlas"]["plate_column"] == "donor"
+    assert config["atlas"]["train_plates"] == ["d1", "d2"]
+    assert config["atlas"]["test_plates"] == ["d10"]
+    assert config["atlas"]["layer"] == "counts"
+
+
+def test_one_file_with_a_split_of_its_own_or_none(tmp_path):
+    kinds = {"type": (["T", "B"], "categorical"), "split": (["train", "test"], "string")}
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **kinds))
+    assert read(tmp_path)[0]["atlas"]["split"]["column"] == "split"
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, type=kinds["type"]))
+    assert read(tmp_path)[0]["atlas"]["split"]["fraction"] == 0.1
+
+
+@pytest.mark.parametrize("n_train", [20, 400, 1500, 4999, 5000, 26_000, 95_000_000])
+def test_settings_are_in_proportion_to_the_train_cells(n_train):
+    """Steps as the demo takes them, of fetches that are neither most of the cells nor one minibatch."""
+    own = proposed(n_train)
+    fetch, steps = own["batch_size"] * own["fetch_factor"], n_train / own["batch_size"]
+    assert own["fetch_factor"] >= 2 and fetch <= 1024
+    assert n_train < 400 or fetch <= n_train / 10
+    assert own["epochs"] == 100 or 4000 <= own["epochs"] * -(-steps // 1) < 4000 + steps + 1
+    if n_train > 10**6:
+        assert own == {"batch_size": 64, "fetch_factor": 16, "epochs": 1}
+
+
+def test_the_draft_says_for_how_many_train_cells_it_is_made(tmp_path):
+    for plate, n_cells in ((1, 700), (2, 400)):
+        obs = obs_of(n_cells, plate, line=(["A", "B"], "string"))
+        write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(n_cells, 20, plate), obs)
+    config, text = read(tmp_path)
+    assert proposed(700).items() <= config["training"].items()
+    assert (
+        "about 700 train cells" in text and "(batch_size x fetch_factor, 32 cells) is 4.6%" in text
+    )
+
+
+def test_combinations_of_tasks_are_balanced_where_they_have_cells(tmp_path):
+    """Two columns of three values are nine combinations, two of sixty are too many for 2,000 cells."""
+    for n_values, balance in ((3, ["drug", "line"]), (60, ["drug"])):
+        values = [f"v{k}" for k in range(n_values)]
+        obs = obs_of(2000, line=(values, "categorical"), drug=(values, "string"))
+        write_atlas(tmp_path / "all.h5ad", counts_of(2000, 5), obs)
+        config, text = read(tmp_path)
+        assert config["weights"]["balance"] == balance
+        sizes = obs.groupby(balance, observed=True).size()
+        assert config["weights"]["min_count_baseline"] == int(0.9 * sizes.median())
+        assert ("9 in all" in text) == (n_values == 3) and ("too few" in text) == (n_values == 60)
+
+
+def test_what_the_matrices_hold_is_said(tmp_path):
+    """And what to do about it; the transform stays `none`."""
+    obs, counts = obs_of(60, line=(["A", "B"], "string")), counts_of(60, 20)
+    path = tmp_path / "all.h5ad"
+    for values, words, advice in (
+        (
+            counts,
+            f"X: whole numbers up to {counts.max()}, counts it seems",
+            "cp10k_log1p evens out",
+        ),
+        (np.log1p(counts), "X: fractions up to 1.", "These are not counts"),
+        (counts - 0.5, "X: values from -0.5 to", "These are not counts"),
+        (counts * np.nan, "X: holds NaN or infinite values", "These are not counts"),
+    ):
+        write_atlas(path, values, obs)
+        config, text = read(tmp_path)
+        assert f"#   {words}" in text and advice in text
+        assert config["training"]["transform"] == "none"
+    write_atlas(path, counts, obs, place="raw")
+    text = read(tmp_path)[1]
+    assert "#   X: nothing but zeros" in text and "#   raw: whole numbers" in text
+    write_atlas(path, counts, obs, place="spliced")
+    with h5py.File(path, "r+") as file:
+        del file["X"]
+    assert read(tmp_path)[0]["atlas"]["layer"] == "spliced"
+
+
+def test_a_run_has_the_name_of_its_configuration(tmp_path):
+    """So that drafts of one folder, or of one called as the demo is, do not write over each other."""
+    folder = tmp_path / "demo"
+    write_atlas(folder / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    assert read(folder)[0]["run"] == "demo_draft"
+    assert yaml.safe_load(draft(folder, "second try"))["run"] == "second_try"
+
+
+def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
+    with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
+        draft(tmp_path)
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, n=(range(60), "integer")))
+    with pytest.raises(InputError, match="no obs column has 2 to 2000 values"):
+        draft(tmp_path)
+
+
+def test_the_command_writes_a_file_that_the_workflow_takes(tmp_path):
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    target, script = tmp_path / "own.yaml", REPOSITORY / "workflow/scripts/draft_config.py"
+    command = [sys.executable, str(script), str(tmp_path), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"make run CONFIG={target}" in done.stdout and "\nrun: own\n" in done.stdout
+    snakemake(tmp_path, yaml.safe_load(target.read_text()), "--dry-run", "--quiet", "rules")
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "is there already" in again.stderr

@@ -1,0 +1,217 @@
+"""The plan before a run: counts equal those of the files, costs follow from them, risks are named."""
+
+import os
+
+import numpy as np
+import pytest
+import yaml
+from atlases import counts_of, obs_of, write_atlas
+from cellshuffle.errors import InputError
+from cellshuffle.packing.pack import pack
+from cellshuffle.planning.calibration import calibrate
+from cellshuffle.planning.plan import lines, packed_bytes, plan, risks, size
+from cellshuffle.planning.proportions import proportion_risks, proposed
+from cellshuffle.planning.survey import TAHOE, count_classes, survey
+from runs import REPOSITORY, SMALL, snakemake
+
+STRATEGIES = {
+    "streaming": {"sampler": "Streaming"},
+    "weighted": {"sampler": "BlockWeightedSampling", "block_size": 2, "total_size": 10},
+}
+MEMORY = {"streaming": 1000, "weighted": 2000}  # MB
+TRAINING = {"seeds": [0, 1], "epochs": 3, "batch_size": 8, "fetch_factor": 2, "threads": 1,
+            "learning_rate": 1e-3, "transform": "none", "device": "cpu", "prefetch": 2,
+            "world_size": 1}  # fmt: skip
+
+
+def configuration(run="own", **training):
+    return {
+        "run": run,
+        "atlas": {"pack": True},
+        "strategies": STRATEGIES,
+        "training": TRAINING | training,
+        "weights": {"min_count_baseline": 1000},
+    }
+
+
+def request_for(folder, plates, tasks=("line",), max_cells=None, select=None):
+    """What the workflow asks of an atlas of `plates`, {name: split}."""
+    entries = [
+        {
+            "plate": name,
+            "split": split,
+            "source": str(folder / f"{name}.h5ad"),
+            "packed": str(folder / "packed" / f"{name}.h5ad"),
+            "select": select or {},
+        }
+        for name, split in plates.items()
+    ]
+    limits = {"train": None, "test": None} | (max_cells or {})
+    tasks = {task: {"column": task} for task in tasks}
+    return {"plates": entries, "layer": None, "tasks": tasks, "max_cells": limits}
+
+
+@pytest.fixture
+def atlas(tmp_path):
+    """(folder, {plate: obs}) of two train plates and a test plate with a class of its own."""
+    tables = {}
+    for seed, (name, values) in enumerate({"a": "AB", "b": "BC", "c": "AD"}.items()):
+        kinds = {"line": (list(values), "categorical"), "dose": ([1, 5], "integer")}
+        tables[name] = obs_of(30 + seed, seed, **kinds)
+        write_atlas(tmp_path / f"{name}.h5ad", counts_of(30 + seed, 200, seed), tables[name])
+    return tmp_path, tables
+
+
+PLATES = {"a": "train", "b": "train", "c": "test"}
+
+
+def test_classes_are_counted_without_reading_cells(atlas):
+    folder, _ = atlas
+    paths = [folder / f"{name}.h5ad" for name in PLATES]
+    (folder / "table.csv").write_text("line,group\nA,x\nB,x\nC,y\nD,y\n")
+    lookup = {"table": str(folder / "table.csv"), "key": "line", "value": "group"}
+    tasks = {"line": {"column": "line"}, "group": {"column": "line", "lookup": lookup}}
+    assert count_classes(paths, tasks) == 4 + 2
+    with pytest.raises((KeyError, TypeError)):
+        count_classes(paths, {"dose": {"column": "dose"}})
+
+
+def test_counts_are_those_of_the_files(atlas):
+    folder, tables = atlas
+    found = survey(request_for(folder, PLATES), ["line", "dose"])
+    assert found.cells == {"train": 61, "test": 32} and found.n_genes == 200
+    assert found.n_classes == {"line": 4} and found.unseen == {"line": ["D"]}
+    train = [tuple(row) for name in "ab" for row in tables[name][["line", "dose"]].to_numpy()]
+    expected = sorted(np.unique([f"{a} {b}" for a, b in train], return_counts=True)[1])
+    assert sorted(found.combinations) == expected
+    pilot = survey(request_for(folder, PLATES, max_cells={"train": 35}), ["line"])
+    assert pilot.cells == {"train": 35, "test": 32} and pilot.combinations.sum() == 35
+    assert pilot.to_pack == 93
+
+
+def test_disk_is_what_packing_takes(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    indices = 0
+    for name in PLATES:
+        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad")
+        indices += counts_of(30 + "abc".index(name), 200, "abc".index(name)).astype(bool).sum()
+    assert packed_bytes(found) == pytest.approx(4 * indices + 8 * 93, rel=1e-6)
+    assert survey(request_for(folder, PLATES), ["line"]).to_pack == 0
+
+
+def test_divided_plates_are_counted_by_side(atlas):
+    folder, tables = atlas
+    split = {"column": "dose", "test": [5], "side": "train"}
+    request = request_for(folder, {"a": "train"}, select={"split": split})
+    found = survey(request, ["line"])
+    assert found.cells["train"] == (tables["a"]["dose"] == 1).sum()
+
+
+def test_times_follow_from_the_rates(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=2, threads=1)
+    streaming = costs["strategies"]["streaming"]
+    assert streaming["epoch"] == pytest.approx(61 / 50, rel=1e-4)
+    assert streaming["training"] == pytest.approx(3 * (61 / 50 + 32 / 100), rel=1e-4)
+    assert costs["strategies"]["weighted"]["epoch"] == pytest.approx(10 / 100, rel=1e-3)
+    assert costs["memory"] == 2e9
+    assert costs["pack"] == pytest.approx(93 / 10 / 2)
+    seeds = sum(cost["seeds"] for cost in costs["strategies"].values())
+    assert costs["total"] == pytest.approx(costs["pack"] + seeds / 2)
+
+
+def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    (tmp_path / "block").mkdir()
+    rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
+    assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
+    costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
+    text = "\n".join(lines(found, costs, configuration(), rates))
+    for word in ("61 to train on, 32 to test on", "line 4 classes", "weighted", "largest risk"):
+        assert word in text
+
+
+def test_risks_name_what_goes_wrong(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
+    config = configuration(device="cuda")
+    costs = plan(found, rates, config, MEMORY, folder, cores=1, threads=1)
+    costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
+    named = risks(found, costs, config, "cpu")
+    for position, word in enumerate(
+        ("disk is too small", "of memory", "more than a day", "D): no strategy", "A fetch",
+         "next to nothing", "GPU", "baseline")
+    ):  # fmt: skip
+        assert word in named[position]
+
+
+def risks_of(n_train, **training):
+    """Risks of that many train cells for a strategy that shuffles its fetches, and one that does not."""
+    strategies = {"streaming": STRATEGIES["streaming"], "block": {"sampler": "BlockShuffling"}}
+    settings = {"batch_size": 64, "fetch_factor": 16, "epochs": 10, "learning_rate": 1e-4}
+    return proportion_risks(n_train, strategies, TRAINING | settings | training)
+
+
+def test_a_fetch_of_most_cells_and_a_training_of_few_steps_are_risks():
+    fetch, steps = risks_of(1500, epochs=1)
+    assert "1,024 cells) holds 68% of the train cells in block:" in fetch
+    assert "try batch_size 16, fetch_factor 4" in fetch
+    assert "takes 24 steps" in steps and "epochs to about 42" in steps
+    assert len(risks_of(1500, epochs=42)) == 1 and len(risks_of(1500, learning_rate=1e-2)) == 1
+    assert risks_of(26_000) == []
+    only_in_order = {"streaming": {"sampler": "Streaming", "shuffle": False}}
+    assert proportion_risks(1500, only_in_order, TRAINING | {"epochs": 100}) == []
+
+
+@pytest.mark.parametrize("n_train", [400, 1500, 5000, 26_000, 10**8])
+def test_what_is_drafted_is_no_risk(n_train):
+    assert risks_of(n_train, **proposed(n_train)) == []
+
+
+def test_what_sets_the_pace_is_said(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES), ["line"])
+    said = "The model, not loading, sets the pace of all strategies"
+    for reading in (50, 5000):
+        load = {"streaming": reading, "weighted": 9000}
+        rates = {"pack": 9, "train": 100, "load": load, "device": "cpu"}
+        costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
+        text = "\n".join(lines(found, costs, configuration(), rates))
+        assert (
+            costs["strategies"]["streaming"]["paced_by"] == {50: "loading", 5000: "model"}[reading]
+        )
+        assert costs["strategies"]["weighted"]["paced_by"] == "model"
+        assert (f"{said}; loading alone would reach 5,000 to 9,000 cells/s" in text) == (
+            reading > 100
+        )
+        assert "one training runs at a time; this machine has" in text
+
+
+def test_an_absent_atlas_is_an_error_unless_its_sizes_are_published(tmp_path):
+    with pytest.raises(InputError, match="no such plate"):
+        survey(request_for(tmp_path, PLATES), ["line"])
+
+
+def test_full_tahoe_is_planned_without_its_files(tmp_path):
+    """config/tahoe.yaml as it is, for the full-size facts of the published atlas."""
+    config = yaml.safe_load((REPOSITORY / "config/tahoe.yaml").read_text())
+    done = snakemake(tmp_path, config, "--quiet", "all", "--", "plan")
+    for word in ("95.6 million to train on", "5,050,000 to test on", "62,710", "drug 380 classes",
+                 "846 GB for packed plates", "true_weighted", "at most 19,000"):  # fmt: skip
+        assert word in done.stdout
+    assert TAHOE["cells"] == 100_648_790 and not os.path.exists(tmp_path / "results/tahoe/packed")
+
+
+def test_simulated_atlas_is_planned_before_it_exists(tmp_path):
+    plates = {"1": "train", "14": "test"}
+    found = survey(request_for(tmp_path, plates, ["drug"]), ["drug"], SMALL["atlas"]["simulate"])
+    assert found.cells == {"train": 300, "test": 300} and found.n_classes == {"drug": 20}
+
+
+def test_sizes_are_said_in_three_figures():
+    assert [size(n) for n in (846.04e9, 2.1e12, 70.04e6)] == ["846 GB", "2.1 TB", "70 MB"]

@@ -1,0 +1,159 @@
+"""The sentences follow from the numbers."""
+
+import math
+
+import pandas as pd
+import pytest
+import synthetic_run
+from cellshuffle import phrasing as words
+from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.report import answers
+from cellshuffle.report.markdown import comparison_markdown
+
+DIFFERENCE = {"higher": 0.1, "lower": -0.1, "not distinguishable": 0.0, "baseline": math.nan}
+LONG = 3600  # seconds of a training
+
+
+def comparison(half_width=0.02, **verdicts):
+    """A comparison table with the given verdicts on one task; the baseline is random_sampling."""
+    rows = [
+        {"strategy": s, "task": "drug", "metric": "macro_f1", "mean": 0.3, "sd": 0.01, "n": 3,
+         "difference": DIFFERENCE[v], "low": DIFFERENCE[v] - half_width,
+         "high": DIFFERENCE[v] + half_width, "verdict": v, "rank": 1}
+        for s, v in {"random_sampling": "baseline", **verdicts}.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def which(table, speeds, seconds=LONG):
+    headline, reasons = answers.which(table, speeds, "random_sampling", seconds)
+    return headline, " ".join(reasons)
+
+
+def test_the_fastest_of_the_equals():
+    table = comparison(
+        streaming="lower", block="not distinguishable", weighted="not distinguishable"
+    )
+    speeds = {"random_sampling": [10, 11], "streaming": [99], "block": [30, 32], "weighted": [5, 5]}
+    headline, text = which(table, speeds)
+    assert headline == "Block."
+    assert "Block was the fastest of the 3 strategies whose scores are not told apart" in text
+    assert "Slower with every seed: random sampling (10)" in text
+    assert "Lower than random sampling on at least one task: streaming." in text
+
+
+def test_speeds_that_overlap_are_not_told_apart():
+    table = comparison(block="not distinguishable", weighted="not distinguishable")
+    speeds = {"random_sampling": [10, 20], "block": [12, 19], "weighted": [5, 6]}
+    headline, text = which(table, speeds)
+    assert headline == "Any of random sampling and block." and "fastest" not in text
+    assert "cells per second: random sampling (15) and block (16)." in text
+    assert "Slower with every seed: weighted (6)" in text
+
+
+@pytest.mark.parametrize(
+    ("slower", "seconds", "told"),
+    [(80, LONG, True), (95, LONG, False), (80, 2, False), (40, 2, True)],
+)
+def test_short_trainings_and_single_seeds_say_less_of_speed(slower, seconds, told):
+    table = comparison(block="not distinguishable")
+    headline, _ = which(table, {"random_sampling": [slower], "block": [100]}, seconds)
+    assert headline == ("Block." if told else "Any of random sampling and block.")
+
+
+def test_better_scores_come_before_speed():
+    table = comparison(block="not distinguishable", weighted="higher")
+    headline, text = which(table, {"random_sampling": [10], "block": [30], "weighted": [5]})
+    assert headline == "Weighted."
+    assert text.startswith("Higher than random sampling: weighted on drug; nowhere lower.")
+
+
+def test_one_interval_of_many_does_not_decide():
+    """An interval that excludes 0 by a little does alone, and not as one of ten."""
+    table = comparison(half_width=0.09, streaming="lower")
+    speeds = {"random_sampling": [10], "streaming": [30]} | {f"s{k}": [5] for k in range(9)}
+    alone = {s: speeds[s] for s in ("random_sampling", "streaming")}
+    assert which(table, alone)[0] == "Random sampling."
+    others = {f"s{k}": "not distinguishable" for k in range(9)}
+    many = pd.concat([comparison(half_width=0.09, streaming="lower"), comparison(**others)[1:]])
+    headline, text = which(many, speeds)
+    assert headline == "Streaming."
+    assert "which may be chance among the 10 comparisons made here: streaming on drug." in text
+
+
+def test_a_run_that_sees_no_small_difference_decides_nothing():
+    table = comparison(half_width=0.2, block="not distinguishable")
+    headline, text = which(table, {"random_sampling": [10], "block": [30]})
+    assert headline == "This run cannot tell."
+    assert "differences below about 0.20 cannot be seen here" in text
+
+
+def test_many_differences_stand_together():
+    """Intervals that exclude 0 by a little: ten of ten are not chance, one of ten may be."""
+    table = comparison(half_width=0.09, **{f"s{k}": "lower" for k in range(10)})
+    assert all(down == ["drug"] for _, down in answers.standing(table).values())
+    assert answers.standing(comparison()) == {}
+
+
+def test_what_the_answer_counts_is_said():
+    config = synthetic_run.make_config(2, 3, ("drug",))
+    one, two = (
+        " ".join(answers.certainty(comparison(**s), config, "random_sampling", 2000))
+        for s in ({"block": "lower"}, {"block": "lower", "streaming": "lower"})
+    )
+    assert "With 3 seeds" in one and "Student's t" in one
+    assert "false discovery rate" not in one and "false discovery rate" in two
+
+
+def test_one_seed_is_said_to_be_one_seed():
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    told = answers.certainty(comparison(streaming="lower"), config, "random_sampling", 2000)
+    assert "with 1 seed and" in told[0] and any("With one seed" in line for line in told)
+
+
+def test_a_run_without_streaming_is_not_blamed_on_it():
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    del config["strategies"]["streaming"]
+    told = answers.why(
+        comparison(), config, {}, {"random_sampling": pd.DataFrame({"plate": [1.0]})}, "drug"
+    )
+    assert told == [
+        "This run does not hold both a streaming strategy and a shuffled one to compare."
+    ]
+
+
+def test_words():
+    assert words.words("moa_fine") == "MoA fine"
+    assert words.within("moa_fine") == "MoA fine"
+    assert words.within("Block_shuffling") == "block shuffling"
+    assert words.plates([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
+    assert words.plates([14]) == "plate 14"
+    assert words.plates(["A1", "B2"]) == "plates A1 and B2"
+    assert words.duration(7.25) == "7.2 s"
+    assert words.duration(150) == "2.5 min"
+    assert words.duration(11_000) == "3.06 h"
+    assert words.signed(0.0124) == "+0.012" and words.signed(-0.0124) == "-0.012"
+    assert {words.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
+
+
+def test_nothing_is_negative_zero():
+    table = comparison(block="not distinguishable").assign(
+        difference=-0.0002, low=-0.0004, high=0.0001
+    )
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+    every = pd.concat([table.assign(metric=metric) for metric in METRICS])
+    told = comparison_markdown(every, config, "random_sampling")
+    assert "0.000 (0.000 to 0.000)" in told and "-0.000" not in told and "+0.000" not in told
+    verdict = answers.verdicts(
+        table.replace("not distinguishable", "lower"), "drug", "random_sampling"
+    )
+    assert "(0.000, 95% interval 0.000 to 0.000)" in verdict[0]
+
+
+def test_one_plate_is_not_read_plate_after_plate():
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    strips = dict.fromkeys(config["strategies"], pd.DataFrame({"position": [0.5], "all": [1.0]}))
+    entropies = dict.fromkeys(config["strategies"], pd.DataFrame({"plate": [0.0]}))
+    told = answers.why(comparison(streaming="lower"), config, strips, entropies, "drug")
+    assert len(told) == 1 and "All training cells are of one plate" in told[0]

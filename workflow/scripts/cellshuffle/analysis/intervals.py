@@ -1,0 +1,108 @@
+"""Scores from counts, and paired differences between strategies with what chance makes of them."""
+
+import numpy as np
+from scipy import sparse
+from scipy.stats import false_discovery_control, t
+
+from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
+
+MAX_GROUPS = 10_000
+
+
+def scores_of_predictions(truth, prediction):
+    """The scores of (n_cells,) codes, as a dict named by SCORES."""
+    n_classes = int(max(truth.max(), prediction.max())) + 1
+    values = scores_from_counts(*class_counts(truth, prediction, n_classes))
+    return dict(zip(SCORES, values.tolist(), strict=True))
+
+
+def resamples(n_cells, replicates, rng):
+    """Bootstrap weights of the test cells: (group of every cell, (replicates, n_groups) float64).
+
+    Up to MAX_GROUPS cells each cell is its own group: the ordinary bootstrap. Beyond, cells are
+    dealt at random into MAX_GROUPS equal groups, which are then resampled whole. Groups of
+    independent cells are themselves independent, so the spread is the same, at a cost that
+    no longer grows with the number of cells.
+    """
+    n_groups = min(n_cells, MAX_GROUPS)
+    group = np.arange(n_cells) if n_groups == n_cells else rng.permutation(n_cells) % n_groups
+    share = np.full(n_groups, 1 / n_groups)
+    return group, rng.multinomial(n_groups, share, size=replicates).astype(np.float64)
+
+
+def _resampled_counts(weights, group, codes, n_classes):
+    """(replicates, n_classes) weighted counts of `codes` (n,), each cell in group `group` (n,)."""
+    cells = sparse.csr_matrix(
+        (np.ones(len(codes)), (group, codes)), shape=(weights.shape[1], n_classes)
+    )
+    return weights @ cells
+
+
+def resampled_scores(truth, prediction, n_classes, group, weights):
+    """Scores of every bootstrap replicate of the test cells: (replicates, 5) in SCORES' order.
+
+    truth, prediction: (n_cells,) int codes; group, weights: from `resamples`, the same for every
+    strategy and seed, so that differences between them are paired.
+    """
+    hit = truth == prediction
+    return scores_from_counts(
+        _resampled_counts(weights, group[hit], truth[hit], n_classes),
+        _resampled_counts(weights, group, prediction, n_classes),
+        _resampled_counts(weights, group, truth, n_classes),
+    )
+
+
+def mean_difference(observed, replicated, rng):
+    """Replicates of the mean difference over seeds, as other test cells and other seeds would have it.
+
+    observed: (n_seeds, k) differences of k scores, seed by seed; replicated: (n_seeds, replicates, k),
+    the same with test cells resampled. Returns (replicates, k).
+
+    The replicates of the cells' bootstrap are averaged over seeds. To each is added what other seeds
+    would change: the standard error of the mean of `observed`, times a value of Student's t
+    distribution with n_seeds - 1 degrees of freedom ("Student", Biometrika 6, 1908). Where cells add
+    nothing, the interval is that of the paired t test. The values are the distribution's quantiles,
+    evenly spaced and shuffled; drawn at random, those of two seeds would have no mean.
+    One seed says nothing of others, and nothing is added.
+    """
+    cells = replicated.mean(axis=0)
+    n_seeds, replicates = replicated.shape[:2]
+    if n_seeds == 1:
+        return cells
+    error = observed.std(axis=0, ddof=1) / np.sqrt(n_seeds)
+    quantiles = t.ppf((np.arange(replicates) + 0.5) / replicates, n_seeds - 1)
+    return cells + rng.permutation(quantiles)[:, None] * error
+
+
+def interval(difference, replicates, level=0.95):
+    """Percentile interval of `difference`: (low, high).
+
+    The replicates' quantiles, moved so that the replicates' mean lies on the observed difference:
+    resampling cells biases macro scores of small classes a little, in every strategy alike.
+    """
+    tail = (1 - level) / 2
+    low, high = np.quantile(replicates - replicates.mean(), [tail, 1 - tail])
+    return difference + low, difference + high
+
+
+def chance(difference, low, high, n_seeds):
+    """p-values of differences, from their 95% intervals: (m,) arrays in, (m,) out.
+
+    The side of an interval towards 0 is taken for as many standard errors as the 97.5% quantile of
+    Student's t with n_seeds - 1 degrees of freedom (of the normal distribution with one seed). So it
+    is where seeds dominate; where test cells do, the p-values are too large.
+    """
+    freedom = np.where(n_seeds > 1, n_seeds - 1, np.inf)
+    side = np.where(difference > 0, difference - low, high - difference)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.abs(difference) / side * t.ppf(0.975, freedom)
+    return np.where(difference == 0, 1.0, 2 * t.sf(errors, freedom))
+
+
+def counted(p_values, level=0.05):
+    """Which of many differences count: (m,) bool, so that on average `level` of these, at most, are chance.
+
+    The false discovery rate of Benjamini and Hochberg (J. R. Stat. Soc. B 57, 1995). Where there is
+    no difference at all, any is counted in `level` of the runs.
+    """
+    return false_discovery_control(p_values) <= level

@@ -1,0 +1,128 @@
+"""What no schema can say of a configuration: keys that do not go together, paths that cannot be."""
+
+import itertools
+import os
+
+from cellshuffle.configuration.schema import balanced_labels
+
+EPOCH_SEEDS = 1000  # between the seeds of two epochs
+
+
+def inconsistencies(config):
+    """Lines about what a schema cannot say; `config` has passed it and holds its defaults."""
+    yield from _plate_problems(config["atlas"])
+    yield from _folder_problems(config)
+    for name, entry in config["strategies"].items():
+        yield from (f"strategies: {name}: {line}" for line in _draw_problems(entry))
+    for label in sorted({"count", "weight"} & set(balanced_labels(config))):
+        yield (
+            f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
+            "of another name that has it as its column"
+        )
+    training = config["training"]
+    if training["world_size"] % training["nodes"]:
+        yield (
+            f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
+            f"{training['nodes']} nodes"
+        )
+    for low, high in itertools.combinations(sorted(training["seeds"]), 2):
+        if (high - low) % EPOCH_SEEDS == 0 and high - low < EPOCH_SEEDS * training["epochs"]:
+            yield (
+                f"training: seeds: {low} and {high} would share orders of cells: scDataset draws epoch k "
+                f"with seed + {EPOCH_SEEDS} k; take seeds that do not differ by a multiple of {EPOCH_SEEDS}"
+            )
+    baseline, task = config["compare"]["baseline"], config["figures"]["task"]
+    if baseline is not None and baseline not in config["strategies"]:
+        yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
+    if task is not None and task not in config["tasks"]:
+        yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
+
+
+def _plate_problems(atlas):
+    """Which plates there are, and which of their cells are tested on."""
+    train, test = atlas["train_plates"], atlas.get("test_plates") or []
+    both = sorted(set(map(str, train)) & set(map(str, test)))
+    for key, plates in (("train_plates", train), ("test_plates", test)):
+        if len(set(map(str, plates))) < len(plates):
+            yield f"atlas: {key}: has the same plate twice: {plates}"
+    if both:
+        yield f"atlas: plate {', '.join(both)} is in train_plates and in test_plates; a plate belongs to one"
+    if atlas["split"] and test:
+        yield "atlas: `split` divides the train plates, so test_plates must be left out"
+    if atlas["split"] and ("column" in atlas["split"]) == ("fraction" in atlas["split"]):
+        yield "atlas: split: give either 'column' or 'fraction'"
+    if not atlas["split"] and not test:
+        yield "atlas: 'test_plates' is missing (or `split`, to divide the cells of the train plates)"
+    several = len(train) + len(test) > 1 and not atlas["plate_column"]
+    if several and "{plate}" not in atlas["plate_file"]:
+        yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
+    if _unfilled(atlas["plate_file"]):
+        yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+
+
+def _folder_problems(config):
+    """Paths, and what only packed plates can be."""
+    atlas = config["atlas"]
+    for key, text in _paths(config):
+        if set(text) & set("{}\n\0"):
+            yield f"{key}: {text!r} holds braces, a line break or a null, which paths must not"
+    for key in ("plate_column", "split", "genes"):
+        if atlas[key] and not atlas["pack"]:
+            yield f"atlas: {key} selects while packing, so it needs pack: true"
+    if atlas["scratch"] and not atlas["pack"]:
+        yield "atlas: scratch holds packed plates, so it needs pack: true"
+    if atlas["scratch"] and config["training"]["nodes"] > 1:
+        yield "atlas: scratch is a folder of one node, so it needs training: nodes: 1"
+    packed = atlas["packed_dir"] or f"results/{config['run']}/packed"
+    if "\0" in packed + atlas["dir"]:
+        return
+    for folder in ("results", f"results/{config['run']}", packed):
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            yield f"{folder}: is a file, and must be a folder: the run writes into it; move it away"
+    if atlas["pack"] and os.path.realpath(packed) == os.path.realpath(atlas["dir"]):
+        yield f"atlas: packed_dir: {packed} is the folder of the published plates; packed ones need another"
+
+
+def overwritten_plates(plates):
+    """Lines about published plates in whose place a packed one would go; plates: see checks.check_atlas."""
+    published = {os.path.realpath(plate["source"]) for plate in plates}
+    for plate in plates:
+        if plate["packed"] and os.path.realpath(plate["packed"]) in published:
+            yield (
+                f"atlas: packed_dir: {plate['packed']} is a published plate, which packing would overwrite; "
+                "choose another folder"
+            )
+
+
+def _draw_problems(entry):
+    """Keys of a weighted strategy that need each other."""
+    without, size = entry.get("replace") is False, entry.get("sampling_size")
+    if without and not size:
+        yield "replace: false needs sampling_size, the size of a round of draws"
+    if without and not entry.get("total_size"):
+        yield "replace: false needs total_size, the draws an epoch"
+    if not without and size:
+        yield "sampling_size only goes with replace: false"
+
+
+def _paths(config):
+    """(key, text) of everything that becomes a path."""
+    atlas = config["atlas"]
+    yield "run", config["run"]
+    yield from ((f"atlas: {key}", atlas[key] or "") for key in ("dir", "genes", "packed_dir"))
+    yield "atlas: plate_file", atlas["plate_file"].replace("{plate}", "")
+    plates = atlas["train_plates"] + (atlas.get("test_plates") or [])
+    yield from (("atlas: plates", str(plate)) for plate in plates)
+    yield from (("tasks", task) for task in config["tasks"])
+    yield from (("strategies", name) for name in config["strategies"])
+    for task, entry in config["tasks"].items():
+        if entry.get("lookup"):
+            yield f"tasks: {task}: lookup: table", entry["lookup"]["table"]
+
+
+def _unfilled(plate_file):
+    try:
+        plate_file.format(plate="1")
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        return True
+    return False

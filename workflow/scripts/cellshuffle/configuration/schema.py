@@ -1,0 +1,180 @@
+"""What is wrong with a configuration, key by key, a line a finding."""
+
+import copy
+import difflib
+import math
+import os
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys",
+    "null": "null",
+}
+
+NUMBER_AS_TEXT = (
+    "; it is text: leave out the quotes, and write 1e-4 as 1.0e-4; within a value of --config numbers "
+    "are text too, a second --configfile takes them as they are"
+)
+
+# 64.0 is no whole number here: what is counted is used as an index; .nan and .inf are no numbers.
+Validator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ).redefine(
+        "number",
+        lambda _, value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        ),
+    ),
+)
+
+
+def load_schema(path, strategies, swept):
+    """The schema of the YAML file `path`, completed by what is known of the samplers.
+
+    strategies: {sampler: schema of a strategy that names it}; swept: samplers that `sweep` may name.
+    """
+    schema = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    sections = schema["properties"]
+    strategy = sections["strategies"]["additionalProperties"]
+    strategy["properties"]["sampler"]["enum"] = list(strategies)
+    strategy["allOf"] = [
+        {"if": {"properties": {"sampler": {"const": name}}}, "then": own}
+        for name, own in strategies.items()
+    ]
+    sections["sweep"]["properties"]["samplers"]["items"]["enum"] = list(swept)
+    return schema
+
+
+def schema_problems(config, schema):
+    """Lines that say which key breaks the schema, how, and what would be right."""
+    lines = []
+    for error in Validator(schema).iter_errors(config):
+        for part in _innermost(error):
+            lines.extend(_lines(part))
+    return sorted(set(lines))
+
+
+def repeated_keys(text):
+    """Lines about keys that a mapping of the YAML text has twice; YAML itself would take the last."""
+    # JSON may be indented by tabs, which YAML refuses; Snakemake has refused a YAML that is.
+    nodes = [("", yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))]
+    while nodes:
+        where, node = nodes.pop()
+        if isinstance(node, yaml.SequenceNode):
+            nodes += [(f"{where}{k}: ", part) for k, part in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            for key in sorted({key for key in keys if keys.count(key) > 1}):
+                yield f"{where}'{key}' is given {keys.count(key)} times"
+            nodes += [(f"{where}{key.value}: ", part) for key, part in node.value]
+
+
+def fill_defaults(config, schema):
+    """Give `config` the default of every key it lacks, in place.
+
+    Snakemake's own `validate` does this too, but fails on optional sections that are null.
+    """
+    checked = Draft202012Validator.VALIDATORS["properties"]
+
+    def with_defaults(validator, properties, instance, schema):
+        if isinstance(instance, dict):
+            for key, part in properties.items():
+                if isinstance(part, dict) and "default" in part:
+                    instance.setdefault(key, copy.deepcopy(part["default"]))
+        yield from checked(validator, properties, instance, schema)
+
+    filling = validators.extend(Validator, {"properties": with_defaults})
+    list(filling(schema).iter_errors(config))
+
+
+def expand_home(config):
+    """Put the home folder in place of a `~` at the beginning of a path, in place."""
+    lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
+    paths = [(config["atlas"], key) for key in ("dir", "packed_dir", "genes", "scratch")]
+    for section, key in paths + [(lookup, "table") for lookup in lookups]:
+        section[key] = section[key] and os.path.expanduser(section[key])
+
+
+def _innermost(error):
+    """Of alternatives, the errors of the one that came closest."""
+    if not error.context:
+        return [error]
+    branches = {}
+    for part in error.context:
+        branches.setdefault(part.schema_path[0], []).append(part)
+    kinds = [
+        p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)
+    ]
+    best = min(kinds or branches.values(), key=len)
+    return [inner for part in best for inner in _innermost(part)]
+
+
+def _lines(error):
+    where = ": ".join(map(str, error.absolute_path)) or "the configuration"
+    wrong, limit = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            for key in sorted(set(map(str, wrong)) - set(known)):
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+                yield f"{where}: unknown key '{key}'; {hint}"
+        case "required":
+            for key in limit:
+                if key not in wrong:
+                    yield f"{where}: '{key}' is missing"
+        case "type" if "propertyNames" in error.absolute_schema_path:
+            yield f"{where}: the name {wrong!r} is not text to YAML; put it in quotes"
+        case "type":
+            kinds = [limit] if isinstance(limit, str) else limit
+            hint = NUMBER_AS_TEXT if _is_number(wrong) else ""
+            yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}{hint}"
+        case "enum":
+            yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
+        case "minItems" | "minProperties":
+            yield f"{where}: must not be empty"
+        case "maxProperties":
+            yield f"{where}: has {len(wrong)} entries, at most {limit} are allowed"
+        case "uniqueItems":
+            yield f"{where}: has the same entry twice: {wrong}"
+        case "minimum" | "exclusiveMinimum":
+            word = "at least" if error.validator == "minimum" else "above"
+            yield f"{where}: {wrong} must be {word} {limit}"
+        case "maximum" | "exclusiveMaximum":
+            word = "at most" if error.validator == "maximum" else "below"
+            yield f"{where}: {wrong} must be {word} {limit}"
+        case "maxLength":
+            yield f"{where}: '{wrong[:20]}...' is {len(wrong)} letters long, at most {limit} are allowed"
+        case "minLength":
+            yield f"{where}: must not be empty"
+        case "pattern":
+            yield (
+                f"{where}: '{wrong}' is not allowed; use letters, digits and _ (in names of runs and "
+                "plates also . and -), beginning with a letter"
+            )
+        case _:
+            yield f"{where}: {error.message}"
+
+
+def _is_number(text):
+    try:
+        return isinstance(text, str) and float(text) is not None
+    except ValueError:
+        return False
+
+
+def balanced_labels(config):
+    """Tasks or obs columns whose combinations the weights balance; the config holds its defaults."""
+    tasks = config["tasks"]
+    plain = [task for task in tasks if not tasks[task].get("lookup")]
+    return config["weights"]["balance"] or plain or list(tasks)

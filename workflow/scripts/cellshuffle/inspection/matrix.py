@@ -1,0 +1,183 @@
+"""Cheap looks at one matrix of an h5ad: layout, row pointers, a sample of its values."""
+
+import hashlib
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from cellshuffle.atlas.h5ad import gene_names, matrix_kind, matrix_name, member, var_name
+from cellshuffle.atlas.tables import n_rows
+from cellshuffle.errors import InputError
+
+RUNS, RUN_ROWS, RUN_VALUES = 8, 32, 2**18  # places looked at; rows, and at most values, of each
+BLOCK = 2**22  # row pointers held in memory at a time
+MOST_CELLS, MOST_GENES = 10**10, 10**7  # beyond them a shape is a mistake, or malice
+
+
+@dataclass
+class Matrix:
+    """What a look at a matrix found out."""
+
+    kind: str  # "csr", "csc" or "dense"
+    n_cells: int
+    n_genes: int
+    stored: int  # values in the file
+    stored_bytes: int  # of a value in the file
+    value_bytes: int  # of a value once packed
+    signature: str  # of the sampled values: the same for a copy
+    lowest: float  # of the sampled values
+    highest: float
+    whole: bool  # whether the sampled values are whole numbers
+
+
+def check_links(file, layer):
+    """Raise InputError when matrix, obs or var reach into another file: those are not followed."""
+    for name in (matrix_name(file, layer), var_name(file, layer), "obs"):
+        _check_links_below(file, name, member(file, name))
+
+
+def _check_links_below(file, name, here):
+    if isinstance(here, h5py.Group):
+        for part in here:
+            _check_links_below(file, f"{name}/{part}", member(here, part))
+
+
+def look_at_matrix(file, layer, needs_counts):
+    """The Matrix of an open h5ad; raises InputError, a line a finding, when it cannot be used.
+
+    needs_counts: whether a transform follows that only counts can take.
+    """
+    matrix = member(file, matrix_name(file, layer))
+    kind, (n_cells, n_genes) = matrix_kind(matrix)
+    name = f"{file.filename}: {matrix.name.strip('/')}"
+    if not (0 <= n_cells <= MOST_CELLS and 0 <= n_genes <= MOST_GENES):
+        raise InputError(f"{name}: the shape {n_cells} x {n_genes} cannot be right")
+    problems = list(_shape_problems(file, layer, n_cells, n_genes))
+    if problems:
+        raise InputError("\n".join(f"{file.filename}: {problem}" for problem in problems))
+    if kind == "dense":
+        check_stored(matrix)
+        samples = [(matrix[rows], None) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
+        stored = n_cells * n_genes
+    else:
+        samples, stored = _sparse_samples(matrix, kind, n_cells, n_genes)
+    values = np.concatenate([np.ravel(data) for data, _ in samples] or [np.zeros(0)])
+    problems = list(_value_problems(values, needs_counts))
+    if problems:
+        raise InputError("\n".join(f"{name}: {problem}" for problem in problems))
+    sizes = values.dtype.itemsize, _packed_bytes(values)
+    whole = not (values != np.floor(values)).any()
+    span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples), *span, whole)
+
+
+def _shape_problems(file, layer, n_cells, n_genes):
+    obs = n_rows(member(file, "obs"))
+    genes = len(gene_names(file, layer))
+    if obs != n_cells:
+        yield f"{n_cells} rows in {matrix_name(file, layer)} but {obs} cells in obs"
+    if genes != n_genes:
+        yield f"{n_genes} columns in {matrix_name(file, layer)} but {genes} genes in var"
+    if n_genes == 0:
+        yield "has no genes"
+
+
+def check_stored(dataset):
+    """Raise InputError when a dataset claims far more than its file can hold."""
+    held = dataset.id.get_storage_size()
+    nothing = dataset.size > 0 and held == 0
+    if nothing or (dataset.nbytes > 2**30 and dataset.nbytes > 100_000 * held):
+        raise InputError(
+            f"{dataset.file.filename}: {dataset.name.strip('/')} claims {dataset.size} values, but only "
+            f"{held} bytes of them are in the file"
+        )
+
+
+def _runs(n_rows, length=RUN_ROWS):
+    """Up to RUNS slices of rows, spread over all."""
+    length = min(RUN_ROWS, length)
+    starts = np.unique(np.linspace(0, max(0, n_rows - length), RUNS).astype(int)).tolist()
+    return [slice(start, min(start + length, n_rows)) for start in starts] if n_rows else []
+
+
+def _sparse_samples(matrix, kind, n_cells, n_genes):
+    """([(data, indices) of a few runs of rows (CSC: columns)], number of stored values)."""
+    name = f"{matrix.file.filename}: {matrix.name.strip('/')}"
+    data, indices, indptr = (member(matrix, part) for part in ("data", "indices", "indptr"))
+    major, minor, axis = (n_cells, n_genes, "gene") if kind == "csr" else (n_genes, n_cells, "row")
+    if not all(isinstance(part, h5py.Dataset) for part in (data, indices, indptr)):
+        raise InputError(f"{name}: data, indices and indptr must be arrays")
+    if data.ndim != 1 or data.shape != indices.shape or indptr.shape != (major + 1,):
+        raise InputError(
+            f"{name}: the lengths of data {data.shape}, indices {indices.shape} and indptr {indptr.shape} "
+            f"do not fit together or the shape {n_cells} x {n_genes}"
+        )
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise InputError(f"{name}: indices and indptr must be whole numbers")
+    for part in (data, indices, indptr):
+        check_stored(part)
+    _check_pointers(indptr, len(data), name)
+    samples = []
+    for rows in _runs(major):
+        low, high = int(indptr[rows.start]), int(indptr[rows.stop])
+        part = slice(low, min(high, low + RUN_VALUES))
+        samples.append((data[part], indices[part]))
+        found = samples[-1][1]
+        if len(found) and not 0 <= int(found.min()) <= int(found.max()) < minor:
+            worst = int(found.max()) if found.max() >= minor else int(found.min())
+            raise InputError(
+                f"{name}: {axis} index {worst} is out of range, it must be between 0 and {minor - 1}"
+            )
+    return samples, len(data)
+
+
+def _check_pointers(indptr, n_values, name):
+    first, last = int(indptr[0]), int(indptr[-1])
+    if first != 0 or last != n_values:
+        raise InputError(
+            f"{name}: indptr goes from {first} to {last}, must go from 0 to {n_values}"
+        )
+    for low in range(0, len(indptr) - 1, BLOCK):
+        down = np.flatnonzero(np.diff(indptr[low : low + BLOCK + 1].astype(np.int64)) < 0)
+        if len(down):
+            raise InputError(f"{name}: indptr is not sorted, it goes down at row {low + down[0]}")
+
+
+def _value_problems(values, needs_counts):
+    if values.dtype.kind not in "iufb":
+        yield f"holds {values.dtype}, not numbers"
+        return
+    finite = np.isfinite(values)
+    if not finite.all():
+        share = 1 - finite.mean()
+        yield f"holds NaN or infinite values ({share:.2%} of the sampled ones)"
+    values = values[finite]
+    if needs_counts and (values < 0).any():
+        yield (
+            f"holds negative values (such as {values.min():g}), of which training: transform cannot take "
+            "the logarithm; set transform: none, or atlas: layer to the matrix of counts"
+        )
+    elif needs_counts and (values != np.floor(values)).any():
+        broken = values[values != np.floor(values)][0]
+        yield (
+            f"holds values that are no counts (such as {broken:g}), but training: transform expects counts; "
+            "set transform: none, or atlas: layer to the matrix of counts"
+        )
+
+
+def _packed_bytes(values):
+    """Bytes of a value once packed, judging by a sample."""
+    whole = values.size == 0 or (
+        values.min() >= 0 and values.max() < 2**16 and not (values != np.floor(values)).any()
+    )
+    return 2 if whole else values.dtype.itemsize
+
+
+def _signature(samples):
+    digest = hashlib.sha256()
+    for data, indices in samples:
+        digest.update(np.asarray(data, np.float64).tobytes())
+        if indices is not None:
+            digest.update(np.asarray(indices, np.int64).tobytes())
+    return digest.hexdigest()

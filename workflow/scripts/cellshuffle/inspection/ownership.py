@@ -1,0 +1,59 @@
+"""Files of a person in places that a run writes to: told before anything is made, never overwritten."""
+
+import csv
+import os
+
+from cellshuffle.atlas.h5ad import open_h5ad
+from cellshuffle.atlas.writer import SIMULATED
+from cellshuffle.errors import InputError
+from cellshuffle.packing.origin import is_packed
+
+
+def not_packed(plates):
+    """A line about files that cellshuffle did not pack where packed plates go; plates: see check_atlas."""
+    packed = [plate["packed"] for plate in plates if plate["packed"]]
+    # Whether it is there is asked last: a run beside this one may be replacing it.
+    found = [path for path in packed if not is_packed(path) and os.path.exists(path)]
+    yield from _line(
+        found,
+        "was not packed by cellshuffle, or is damaged, and packing would overwrite it; move it away, or "
+        "choose another atlas: packed_dir",
+    )
+
+
+def not_simulated(plates, table):
+    """A line about files that cellshuffle did not simulate where simulated ones go.
+
+    plates: see check_atlas; table: path of the drug table.
+    """
+    sources = dict.fromkeys(plate["source"] for plate in plates)
+    found = [path for path in sources if os.path.exists(path) and not is_simulated(path)]
+    found += [table] if os.path.exists(table) and not is_simulated_table(table) else []
+    yield from _line(
+        found,
+        "was not simulated by cellshuffle, or is damaged, and would be overwritten by a simulated one; "
+        "move it away, remove atlas: simulate from the configuration, or choose another atlas: dir",
+    )
+
+
+def is_simulated(path):
+    """Whether an h5ad file says that it was simulated; False if it cannot be read."""
+    try:
+        with open_h5ad(path) as file:
+            return SIMULATED in file.attrs
+    except InputError:
+        return False
+
+
+def is_simulated_table(path):
+    """Whether a drug table says that it was simulated; False if it cannot be read."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return SIMULATED in (csv.DictReader(file).fieldnames or [])
+    except (OSError, ValueError, csv.Error):
+        return False
+
+
+def _line(paths, text):
+    more = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
+    yield from (f"{path}: {text}{more}" for path in paths[:1])

@@ -1,0 +1,105 @@
+"""A rule's script as a person meets it: its log, and one line when it fails."""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from cellshuffle.console import STARTED_AGAIN
+from cellshuffle.errors import InputError, Stopped
+
+
+class _Tee:
+    """Writes whole lines to several streams; a progress bar's redraws become lines of their own."""
+
+    def __init__(self, *streams):
+        self.streams = streams
+
+    def write(self, text):
+        text = text.replace("\r", "").rstrip(" ")  # with blanks tqdm wipes a line out
+        for stream in self.streams:
+            with suppress(OSError):  # a log on a full disk, a terminal that was closed
+                stream.write(text)
+        return len(text)
+
+    def flush(self):
+        for stream in self.streams:
+            with suppress(OSError):
+                stream.flush()
+
+
+def run_rule(main, snakemake):
+    """Call main(snakemake) with its standard error going to the terminal and to the rule's log.
+
+    Ends the process with exit code 1 and one line (`error: ...`) when the input is wrong, the disk
+    is full, memory is short or a file cannot be used. The traceback of anything unforeseen goes to the
+    log alone.
+    """
+    terminal = sys.stderr
+    log_path = snakemake.log[0] if snakemake.log else os.devnull
+    log = _opened_log(log_path)
+    sys.stderr = _Tee(terminal, log)
+    try:
+        main(snakemake)
+    except InputError as error:
+        _fail(*[f"error: {line}" for line in str(error).splitlines()])
+    except Stopped as stopped:
+        _fail(str(stopped), code=128 + signal.SIGTERM)
+    except MemoryError as error:
+        _fail(f"error: out of memory: {str(error) or 'this machine has less than the job needs'}")
+    except OSError as error:
+        if not error.errno:
+            _unforeseen(error, log, log_path)
+        _fail(f"error: {_operating_system(error)}", abrupt=error.errno == errno.ENOSPC)
+    except Exception as error:
+        _unforeseen(error, log, log_path)
+    finally:
+        sys.stderr = terminal
+        with suppress(OSError):  # what a full disk did not take
+            log.close()
+
+
+def _opened_log(path):
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        log = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (as long as the rule)
+    except OSError as error:
+        _fail(f"error: {_operating_system(error)}")
+    with suppress(OSError):
+        if log.tell():
+            log.write(f"{STARTED_AGAIN}\n")
+    return log
+
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full; make space and start again, finished work is kept",
+    errno.EDQUOT: "your disk quota is used up; make space and start again, finished work is kept",
+    errno.EACCES: "permission denied; the files of a run must be readable and results/ writable",
+    errno.EROFS: "the file system is read-only; results/ must lie on one that can be written to",
+}
+
+
+def _operating_system(error):
+    where = f"{error.filename}: " if error.filename else ""
+    return where + (ADVICE.get(error.errno) or error.strerror or str(error))
+
+
+def _unforeseen(error, log, log_path):
+    with suppress(OSError):
+        traceback.print_exc(file=log)
+    _fail(
+        f"error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} "
+        f"(unforeseen; the full story is in {log_path})"
+    )
+
+
+def _fail(*lines, code=1, abrupt=False):
+    """Print lines and end; abruptly where HDF5, its file cut short, would crash on the way out."""
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
+    if abrupt:
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,55 @@
+"""Classes looked up in a table: the mechanism of a drug, say."""
+
+import csv
+from pathlib import Path
+
+from cellshuffle.errors import InputError
+
+
+def read_lookup(lookup):
+    """{value of the column: class} from a CSV, TSV or Parquet table, plus the config's `extra`.
+
+    lookup: {"table": path, "key": column, "value": column, "extra": {key: class}}.
+    `extra` wins over the table; keys without a value are left out.
+    Raises InputError when the table or one of its columns is missing, or a key has two values.
+    """
+    path, key, value = Path(lookup["table"]), lookup["key"], lookup["value"]
+    extra = {str(k): str(v) for k, v in (lookup.get("extra") or {}).items()}
+    table = {}
+    for k, v in _read_table(path, [key, value]):
+        if v is None or str(v) == "" or str(k) in extra:
+            continue
+        if table.setdefault(str(k), str(v)) != str(v):
+            raise InputError(
+                f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'"
+            )
+    return table | extra
+
+
+def _read_table(path, columns):
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such lookup table")
+    if path.suffix == ".parquet":
+        from pyarrow import ArrowException, parquet
+
+        try:
+            there = parquet.read_schema(path).names
+            _check_columns(path, columns, there)
+            table = parquet.read_table(path, columns=columns).to_pydict()
+        except ArrowException as error:
+            raise InputError(f"{path}: not a readable Parquet file ({error})") from None
+        return list(zip(*(table[column] for column in columns), strict=True))
+    delimiter = "\t" if path.suffix in (".tsv", ".txt") else ","
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, delimiter=delimiter)
+            _check_columns(path, columns, reader.fieldnames or [])
+            return [tuple(row[column] for column in columns) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from None
+
+
+def _check_columns(path, columns, there):
+    for column in columns:
+        if column not in there:
+            raise InputError(f"{path}: has no column '{column}' (it has: {', '.join(there)})")

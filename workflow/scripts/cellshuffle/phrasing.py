@@ -1,0 +1,83 @@
+"""Names of the config and numbers, as people write them."""
+
+import re
+
+METRIC_WORDS = {
+    "loss": "loss (nats)",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "macro_f1_present": "macro F1, classes present",
+}
+ACRONYMS = {"moa": "MoA", "dna": "DNA", "rna": "RNA", "id": "ID"}
+
+
+def words(name):
+    """`moa_fine` -> `MoA fine`; `block_shuffling` -> `Block shuffling`."""
+    parts = [ACRONYMS.get(part.lower(), part) for part in str(name).split("_") if part]
+    text = " ".join(parts) or str(name)
+    return text[0].upper() + text[1:]
+
+
+def within(name):
+    """The same inside a sentence: `block_shuffling` -> `block shuffling`."""
+    text = words(name)
+    return (
+        text
+        if text[:2].isupper() or text.split()[0] in ACRONYMS.values()
+        else text[0].lower() + text[1:]
+    )
+
+
+def listed(names):
+    """`a`, `a and b`, `a, b and c`."""
+    names = list(names)
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def plates(numbers):
+    """[14] -> `plate 14`; [1, 2, 3, 5] -> `plates 1-3 and 5` (with an en dash)."""
+    numbers = list(numbers)
+    if not all(isinstance(number, int) for number in numbers):
+        runs = [str(number) for number in numbers]
+    else:
+        spans = []
+        for number in numbers:
+            if spans and number == spans[-1][1] + 1:
+                spans[-1][1] = number
+            else:
+                spans.append([number, number])
+        runs = [str(a) if a == b else f"{a}\N{EN DASH}{b}" for a, b in spans]
+    return ("plate " if len(numbers) == 1 else "plates ") + listed(runs)
+
+
+def duration(seconds):
+    """`8 s`, `2.5 min`, `3.1 h`: two figures that a person compares."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def mean_sd(mean, sd):
+    """`0.345 ± 0.012`, or the mean alone when there is one seed."""
+    return f"{mean:.3f}" if sd != sd else f"{mean:.3f} ± {sd:.3f}"
+
+
+def signed(value, digits=3):
+    """`+0.012`, `-0.012`, and `0.000` for what rounds to nothing."""
+    return f"{value:+z.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
+
+
+def tested_on(config):
+    """`plate 14`, or that cells were held out where every plate was divided."""
+    atlas = config["atlas"]
+    return "held-out cells" if atlas.get("split") else plates(atlas["test_plates"])
+
+
+def natural(name):
+    """A key to sort by: `plate 2` before `plate 10`."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]

@@ -1,0 +1,150 @@
+"""How fast this machine packs, reads and trains: the real code, for some seconds, on a small block."""
+
+import math
+import os
+import time
+from contextlib import suppress
+
+import h5py
+import numpy as np
+import torch
+
+from cellshuffle.atlas.plates import Plates, Rows
+from cellshuffle.console import silent
+from cellshuffle.errors import InputError
+from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.samplers import is_weighted, loading_of, sampler_of
+from cellshuffle.packing.pack import pack
+from cellshuffle.training.loop import new_state, train_epoch
+from cellshuffle.training.model import heads
+from cellshuffle.training.settings import Settings
+
+PACKED_CELLS = 512  # that the packing rate is measured on
+MOST_CELLS = 8192  # of the block
+SECONDS = 0.5  # of every measurement, at least one pass
+OF_ATLAS = (
+    "total_size",
+    "sampling_size",
+    "replace",
+    "drop_last",
+)  # keys that the block is too small for
+
+
+def calibrate(survey, strategies, training, folder):
+    """Cells a second: {"pack": rate, "train": rate, "load": {strategy: rate}}, and the device used.
+
+    survey: a Survey; strategies, training: sections of the config; folder: for temporary files,
+    where the packed plates will lie. Without a GPU the CPU is measured, whatever the config says.
+    """
+    device = training["device"] if torch.cuda.is_available() else "cpu"
+    fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
+    block = _block(survey, int(np.clip(fetch, 2048, MOST_CELLS)))
+    packed, chunked, again = (folder / f"{name}.h5ad" for name in ("block", "chunked", "again"))
+    _write(packed, block, survey.n_genes)
+    _write(chunked, _head(block, PACKED_CELLS), survey.n_genes, compression="gzip")
+    began = time.perf_counter()
+    pack(chunked, again)
+    rates = {"pack": PACKED_CELLS / (time.perf_counter() - began), "device": device}
+    plates = Plates([packed])
+    classes = {task: list(range(n)) for task, n in survey.n_classes.items()}
+    generator = np.random.default_rng(0)
+    labels = np.stack([generator.integers(0, len(c), len(plates)) for c in classes.values()], 1)
+    rates["train"] = _training_rate(packed, labels, classes, training | {"device": device})
+    rates["load"] = {}
+    known = {}
+    for name, entry in strategies.items():
+        kind = str({k: v for k, v in entry.items() if k != "total_size"})
+        if kind not in known:
+            known[kind] = _loading_rate(plates, labels, entry, training)
+        rates["load"][name] = known[kind]
+    return rates
+
+
+def _training_rate(path, labels, classes, training):
+    """Cells a second of the training loop, loading included, on blocks in order."""
+    names = ("learning_rate", "transform", "device", "threads", "prefetch")
+    settings = Settings(
+        "calibration",
+        seed=0,
+        epochs=1,
+        batch_size=training["batch_size"],
+        fetch_factor=training["fetch_factor"],
+        **{name: training[name] for name in names},
+    )
+    tasks, sampler = heads(classes), sampler_of({"sampler": "Streaming"})
+    torch.set_num_threads(settings.threads)
+    n_cells, seconds = 2 * settings.batch_size, 0.0
+    state = new_state(Plates([path]).n_genes, tasks, settings)
+
+    def seconds_for(n_cells):
+        plates = Plates([path], max_cells=n_cells)
+        state.step, began = 0, time.perf_counter()
+        with torch.no_grad():
+            train_epoch(
+                state, (plates, labels), sampler, tasks, settings,
+                save=lambda: None, told_to_stop=lambda: False, progress=silent,
+            )  # fmt: skip
+        return time.perf_counter() - began
+
+    n_cells = min(4 * settings.batch_size, len(labels))
+    seconds_for(n_cells)  # the first steps claim memory
+    seconds = seconds_for(n_cells)
+    if seconds < SECONDS:  # too short to tell
+        n_cells = int(min(len(labels), n_cells * SECONDS / seconds))
+        seconds = seconds_for(n_cells)
+    return n_cells / seconds
+
+
+def _loading_rate(plates, labels, entry, training):
+    """Cells a second of reading alone, in a strategy's order, from memory."""
+    loading = Loading(**loading_of(entry, training), seed=0)
+    options = {k: v for k, v in entry.items() if k not in OF_ATLAS}
+    sampler = sampler_of(options, np.ones(len(plates)) if is_weighted(entry) else None)
+    cells, epoch, began = 0, 0, time.perf_counter()
+    while (seconds := time.perf_counter() - began) < SECONDS:
+        for batch in epoch_batches(plates, labels, sampler, loading, epoch):
+            cells += len(batch.cells)
+        epoch += 1
+    return cells / seconds
+
+
+def _block(survey, n_cells):
+    """Rows of the atlas's first plate, or made-up ones with as many genes and values a cell."""
+    for path, kind in survey.files[:1]:
+        if kind == "csc" or os.path.getsize(path) == 0:
+            continue
+        with suppress(InputError):
+            plates = Plates([path], max_cells=n_cells)
+            if plates.n_genes == survey.n_genes and len(plates) >= PACKED_CELLS:
+                return plates[np.arange(len(plates))]
+    generator = np.random.default_rng(0)
+    genes = []
+    for _ in range(n_cells):
+        # A few thousand genes are found in most cells, most genes in few.
+        drawn = generator.exponential(survey.n_genes / 12, int(1.25 * survey.nonzeros) + 1)
+        drawn = np.unique(drawn.astype(np.int64))
+        genes.append(drawn[drawn < survey.n_genes])
+    indptr = np.cumsum([0, *map(len, genes)])
+    return Rows(np.ones(indptr[-1], np.float32), np.concatenate(genes), indptr)
+
+
+def _head(rows, n_cells):
+    stop = rows.indptr[: n_cells + 1]
+    return Rows(rows.data[: stop[-1]], rows.indices[: stop[-1]], stop)
+
+
+def _write(path, rows, n_genes, compression=None):
+    """An h5ad that holds little but its matrix."""
+    n_cells = len(rows.indptr) - 1
+    data = rows.data.astype(np.uint16 if compression is None else np.float32)
+    index = np.uint16 if n_genes <= 2**16 and compression is None else np.int32
+    with h5py.File(path, "w") as file:
+        x = file.create_group("X")
+        x.attrs.update({"encoding-type": "csr_matrix", "shape": np.array([n_cells, n_genes])})
+        x.create_dataset("data", data=data, compression=compression)
+        x.create_dataset("indices", data=rows.indices.astype(index), compression=compression)
+        x.create_dataset("indptr", data=rows.indptr.astype(np.int64))
+        for name, length in (("obs", n_cells), ("var", n_genes)):
+            table = file.create_group(name)
+            table.attrs["_index"] = "_index"
+            table.create_dataset("_index", data=np.arange(length).astype("S"))

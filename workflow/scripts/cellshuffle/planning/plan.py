@@ -1,0 +1,198 @@
+"""What a run will cost on this machine: disk, memory and time, and what can go wrong first."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from cellshuffle.loading.samplers import is_weighted
+from cellshuffle.phrasing import duration, listed
+from cellshuffle.planning.proportions import proportion_risks
+
+DAY = 86_400
+PACKED_BYTES = 4  # a stored value: a 16-bit count and a 16-bit gene index
+POINTER_BYTES = 8  # a cell
+# An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
+ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
+# Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
+JOB_SECONDS, DRAWING_SECONDS = 3, 30
+
+
+def plan(survey, rates, config, memory_mb, folder, cores, threads):
+    """Costs of a run as a dict of numbers; bytes and seconds.
+
+    survey: a Survey; rates: see calibration.calibrate; config: the whole configuration;
+    memory_mb: {strategy: what a training job asks for}; folder: where packed plates go;
+    cores: given to the run; threads: of one training. Trainings run side by side on the CPU, one
+    after the other on a GPU.
+    """
+    training, strategies = config["training"], config["strategies"]
+    seeds, epochs = len(training["seeds"]), training["epochs"]
+    at_once = 1 if rates["device"] != "cpu" else max(1, cores // threads)
+    costs = {}
+    for name, entry in strategies.items():
+        weighted = is_weighted(entry)
+        draws = entry.get("total_size") or survey.cells["train"]
+        # A thread reads ahead of the model: the slower of the two sets the pace.
+        rate = min(rates["train"], rates["load"][name]) * training["world_size"]
+        order = WEIGHTED_ORDER_SECONDS if weighted else ORDER_SECONDS
+        epoch = draws / rate + order * survey.cells["train"]
+        test = survey.cells["test"] / max(rates["train"], 1)
+        costs[name] = {
+            "cells_per_second": rate,
+            "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
+            "epoch": epoch,
+            "training": epochs * (epoch + test),
+            "seeds": seeds * epochs * (epoch + test),
+            "memory": 1e6 * memory_mb[name],
+        }
+    jobs = min(at_once, seeds * len(strategies))
+    n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
+    pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
+    train = sum(cost["seeds"] for cost in costs.values()) / jobs
+    existing = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
+    return {
+        "strategies": costs,
+        "jobs_at_once": jobs,
+        "pack": pack,
+        "total": pack + train,
+        "beside": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
+        "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
+        "disk_free": shutil.disk_usage(existing).free,
+        "memory": max(cost["memory"] for cost in costs.values()),
+        "memory_there": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def packed_bytes(survey):
+    """Disk that the plates not packed yet will take."""
+    return int(survey.to_pack * (PACKED_BYTES * survey.nonzeros + POINTER_BYTES))
+
+
+def risks(survey, costs, config, device):
+    """Sentences about what can go wrong, the worst first."""
+    found = []
+    if costs["disk"] > costs["disk_free"]:
+        found.append(
+            f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
+            "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
+        )
+    if costs["jobs_at_once"] * costs["memory"] > costs["memory_there"]:
+        found.append(
+            f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
+            f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
+        )
+    if min(survey.cells.values()) == 0:
+        empty = min(survey.cells, key=survey.cells.get)
+        found.append(f"The {empty} split has no cells.")
+    slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
+    if slow:
+        worst = max(slow, key=slow.get)
+        found.append(
+            f"{len(slow)} of {len(costs['strategies'])} strategies take more than a day a training "
+            f"here, {worst} {long_duration(slow[worst])}. Use a GPU or a cluster, or a pilot: "
+            "atlas: max_train_cells."
+        )
+    for task, classes in survey.unseen.items():
+        if classes:
+            shown = listed(classes[:3]) + (" ..." if len(classes) > 3 else "")
+            found.append(
+                f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
+                f"alone ({shown}): no strategy can learn them."
+            )
+    if survey.cells["train"]:
+        found += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
+    if config["training"]["device"] == "cuda" and device == "cpu":
+        found.append(
+            "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
+        )
+    counts, baseline = survey.combinations, config["weights"]["min_count_baseline"]
+    if counts is not None and len(counts) > 1 and baseline > 2 * counts.max():
+        found.append(
+            f"weights: min_count_baseline {baseline:g} is far above the commonest combination "
+            f"({counts.max():,} cells), so the weighted strategies hardly balance anything; "
+            f"try {max(1, int(np.median(counts))):,}."
+        )
+    return found
+
+
+def size(n_bytes):
+    """`845 GB`, `70 MB`: three figures."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9)):
+        if n_bytes >= scale:
+            return f"{n_bytes / scale:.3g} {unit}"
+    return f"{n_bytes / 1e6:.3g} MB"
+
+
+def long_duration(seconds):
+    """As words.duration, in days where hours are too many."""
+    return f"{seconds / DAY:.3g} days" if seconds >= 2 * DAY else duration(max(seconds, 1))
+
+
+def many(number):
+    """`95.6 million`, `26,000`."""
+    return f"{number / 1e6:.1f} million" if number >= 1e7 else f"{number:,}"
+
+
+def lines(survey, costs, config, rates):
+    """The plan as lines of text for a terminal."""
+    packed, seeds = config["atlas"]["pack"], len(config["training"]["seeds"])
+    sizes = ", ".join(f"{task} {n:,} classes" for task, n in survey.n_classes.items())
+    yield f"Plan of run {config['run']}, nothing has been started"
+    yield ""
+    yield f"cells         {many(survey.cells['train'])} to train on, {many(survey.cells['test'])} to test on"
+    yield f"genes         {survey.n_genes:,}, about {survey.nonzeros:,.0f} values a cell ({survey.source})"
+    yield f"tasks         {sizes}"
+    yield f"combinations  {_combinations(survey)}"
+    if packed:
+        need = f"{size(costs['disk'])} for packed plates" if survey.to_pack else "plates are packed"
+        yield f"disk          {need}, {size(costs['disk_free'])} free"
+    jobs = costs["jobs_at_once"]
+    at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
+    yield (
+        f"memory        {size(costs['memory'])} a training, {at_once}; this machine has "
+        f"{size(costs['memory_there'])}"
+    )
+    yield ""
+    yield from _table(costs["strategies"], seeds, rates)
+    yield ""
+    if packed and survey.to_pack:
+        yield f"packing       {long_duration(costs['pack'])}"
+    yield (
+        f"total         {long_duration(costs['total'])} on this machine's "
+        f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from memory; "
+        "a slow disk makes it longer"
+    )
+    yield f"beside it     {long_duration(costs['beside'])} to start the jobs and draw the figures"
+    found = risks(survey, costs, config, rates["device"])
+    yield f"largest risk  {found[0] if found else 'none seen'}"
+    for risk in found[1:]:
+        yield f"also          {risk}"
+
+
+def _table(strategies, seeds, rates):
+    """Lines on what every strategy costs, and what sets the pace: the slower of model and loading."""
+    heads = ("cells/s", "paced by", "an epoch", "a training", f"{seeds} seed{'s' * (seeds > 1)}")
+    yield f"{'strategy':<24}" + "".join(f"{head:>12}" for head in heads)
+    for name, cost in strategies.items():
+        times = "".join(f"{long_duration(cost[k]):>12}" for k in ("epoch", "training", "seeds"))
+        yield f"{name:<24}{cost['cells_per_second']:>12,.0f}{cost['paced_by']:>12}{times}"
+    if all(cost["paced_by"] == "model" for cost in strategies.values()):
+        load = rates["load"].values()
+        yield (
+            "The model, not loading, sets the pace of all strategies; loading alone would reach "
+            f"{min(load):,.0f} to {max(load):,.0f} cells/s."
+        )
+
+
+def _combinations(survey):
+    counts = survey.combinations
+    if counts is None:
+        return f"at most {survey.possible_combinations:,}; counted once the plates are there"
+    if not len(counts):
+        return "none"
+    return (
+        f"{len(counts):,} in the train cells, of {counts.min():,} (the rarest) to "
+        f"{counts.max():,} cells (the commonest)"
+    )

@@ -1,0 +1,63 @@
+"""Heat maps over block size and fetch factor: throughput, diversity and score, side by side."""
+
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from cellshuffle.phrasing import tested_on, within
+from cellshuffle.report.figures.style import new_figure, short
+
+
+def draw(table, config, task):
+    """table: sampler, block_size, fetch_factor, cells_per_second, plate_entropy, score."""
+    samplers = list(dict.fromkeys(table["sampler"]))
+    quantities = [
+        ("cells_per_second", "Throughput", "cells per second", LogNorm),
+        ("plate_entropy", "Plate diversity", "entropy of a minibatch (bits)", Normalize),
+        ("score", "Score", f"macro F1, {within(task)}, {tested_on(config)}", Normalize),
+    ]  # fmt: skip
+    figure = new_figure(0.5 + 2.2 * len(samplers))
+    grid = figure.subplots(len(samplers), 3, squeeze=False, sharex=True, sharey=True)
+    for k, (column, title, unit, scale) in enumerate(quantities):
+        low, high = table[column].min(), table[column].max()
+        norm = scale(low if scale is LogNorm else min(0, low), max(high, low * 1.001, 1e-6))
+        for row, sampler in enumerate(samplers):
+            image = _map(grid[row, k], table[table["sampler"] == sampler], column, norm)
+            if k == 0:
+                grid[row, k].set_ylabel(f"{NAMES.get(sampler, sampler)}\nfetch factor")
+        grid[0, k].set_title(title)
+        grid[-1, k].set_xlabel("block size (cells)")
+        bar = figure.colorbar(
+            image, ax=grid[:, k], location="bottom", label=unit, aspect=25, shrink=0.9
+        )
+        if scale is LogNorm:
+            bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))
+            bar.minorlocator = NullLocator()
+        bar.formatter = FuncFormatter(short)
+        bar.update_ticks()
+    return figure
+
+
+NAMES = {
+    "BlockShuffling": "Without replacement",
+    "BlockWeightedSampling": "Weighted, with replacement",
+}
+
+
+def _map(axes, table, column, norm):
+    pivot = table.pivot_table(index="fetch_factor", columns="block_size", values=column)
+    values = pivot.to_numpy()
+    image = axes.imshow(values, origin="lower", aspect="auto", cmap="cividis", norm=norm)
+    for y, x in np.ndindex(values.shape):
+        if np.isfinite(values[y, x]):
+            axes.text(x, y, _text(values[y, x]), ha="center", va="center", fontsize=6.5,
+                      color="black" if norm(values[y, x]) > 0.55 else "white")  # fmt: skip
+    axes.set_xticks(range(len(pivot.columns)), pivot.columns)
+    axes.set_yticks(range(len(pivot.index)), pivot.index)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+def _text(value):
+    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:z.{2 if value >= 1 else 3}f}"

@@ -1,0 +1,111 @@
+"""comparison.md: the comparison as a person reads it."""
+
+from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.phrasing import (
+    METRIC_WORDS,
+    listed,
+    mean_sd,
+    plates,
+    signed,
+    tested_on,
+    within,
+    words,
+)
+from cellshuffle.report.answers import macro_f1, n_compared, standing, verdicts
+
+
+def markdown_table(header, rows):
+    """Lines of a table; the first column is text, the others align right."""
+    rule = ["---", *["--:"] * (len(header) - 1)]
+    return [f"| {' | '.join(map(str, cells))} |" for cells in [header, rule, *rows]]
+
+
+def comparison_markdown(table, config, baseline):
+    """The comparison table, in words, as Markdown text."""
+    strategies, tasks = list(config["strategies"]), list(config["tasks"])
+    own = table.set_index(["strategy", "task", "metric"])
+    seeds = len(config["training"]["seeds"])
+    spread = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    lines = [
+        f"# {len(strategies)} loading strateg{'ies' if len(strategies) > 1 else 'y'} compared",
+        "",
+        f"Tested on {tested_on(config)}, trained on {plates(config['atlas']['train_plates'])}; {spread}.",
+        "",
+        "## Macro F1",
+        "",
+        "In brackets the rank among the strategies, 1 being the best.",
+        "",
+        *markdown_table(
+            ["Strategy", *map(words, tasks)],
+            [[words(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies],
+        ),
+    ]
+    if len(strategies) > 1:
+        lines += _differences(table, own, strategies, tasks, baseline, seeds)
+    lines += ["", "## Every score"]
+    for task in tasks:
+        rows = [
+            [words(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
+            for s in strategies
+        ]
+        header = ["Strategy", *(METRIC_WORDS[m] for m in METRICS)]
+        lines += ["", f"### {words(task)}", "", *markdown_table(header, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _differences(table, own, strategies, tasks, baseline, seeds):
+    """Lines on the differences from the baseline, as a table and in words."""
+    others = [s for s in strategies if s != baseline]
+    over = "test cells and seeds" if seeds > 1 else "test cells"
+    return [
+        "",
+        f"## Difference from {within(baseline)}, in macro F1",
+        "",
+        f"With 95% intervals over {over}. Bold: the interval excludes 0.",
+        "",
+        *markdown_table(
+            ["Strategy", *map(words, tasks)],
+            [[words(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in others],
+        ),
+        "",
+        "## In words",
+        "",
+        _overall(table, baseline),
+        "",
+        *[f"- **{words(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
+    ]
+
+
+def _ranked(row):
+    return f"{mean_sd(row['mean'], row['sd'])} ({row['rank']})"
+
+
+def _difference(row):
+    text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])})"
+    return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
+
+
+def _overall(table, baseline):
+    """A sentence over all tasks."""
+    stand = standing(table)
+    n_tasks = macro_f1(table)["task"].nunique()
+    groups = {
+        "not distinguishable from it on any task": (False, False),
+        "higher somewhere and nowhere lower": (True, False),
+        "lower somewhere and nowhere higher": (False, True),
+        "higher on some tasks, lower on others": (True, True),
+    }
+    parts = []
+    for what, kind in groups.items():
+        names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
+        if names:
+            parts.append(f"{what}: {listed(map(within, names))}")
+    many = n_compared(table)
+    over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
+    told = f"Against {within(baseline)}, {over}: {'; '.join(parts)}."
+    if many > 1:
+        told += (
+            f" Of {many} comparisons so many differences count here that on average at most one in twenty "
+            "of them is chance."
+        )
+    return told

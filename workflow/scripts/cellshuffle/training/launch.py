@@ -1,0 +1,67 @@
+"""Start a training: in this process, or with torchrun in several, on one node or on more."""
+
+import os
+import socket
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+from cellshuffle.errors import InputError, Stopped
+from cellshuffle.files import write_json
+from cellshuffle.training.interruption import term_signal
+
+SAID = "cellshuffle: "  # before a line that a process of several has for a person
+
+
+def launch(job, world_size, nodes, folder):
+    """Run the job (see cellshuffle.training.job) in `world_size` processes, spread evenly over `nodes`.
+
+    Several processes are torchrun's; on several nodes, `srun` starts a torchrun on each, so the
+    job must run inside an allocation of SLURM. Raises InputError or Stopped with their lines.
+    """
+    if world_size == 1:
+        from cellshuffle.training.job import run_job
+
+        return run_job(job)
+    description = Path(folder) / "job.json"
+    write_json(description, job)
+    library = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([library, *sys.path])}
+    said = []  # lines for people; what torchrun adds to them is of no use
+    with (
+        subprocess.Popen(
+            [*torchrun(world_size, nodes, str(description)), str(description)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as processes,
+        term_signal(processes.terminate) as told_to_stop,
+    ):
+        for line in processes.stderr:
+            if line.startswith(SAID):
+                said.append(line.removeprefix(SAID).strip())
+            elif not said:
+                sys.stderr.write(line)
+    if processes.returncode:
+        kind = Stopped if told_to_stop() else InputError
+        ended = f"torchrun ended with exit code {processes.returncode}"
+        raise kind("\n".join(dict.fromkeys(said)) or ended)
+    description.unlink()
+
+
+def torchrun(world_size, nodes, name):
+    """The command, without its arguments, that runs cellshuffle.training.job in `world_size` processes.
+
+    name: of the training; trainings that share a node meet at different ports.
+    """
+    command = [sys.executable, "-m", "torch.distributed.run"]
+    command += [f"--nproc-per-node={world_size // nodes}", "-m", "cellshuffle.training.job"]
+    if nodes == 1:
+        return [*command[:3], "--standalone", *command[3:]]
+    meeting = os.environ.get("SLURM_JOB_ID", "") + name
+    port = 20_000 + zlib.crc32(meeting.encode()) % 40_000
+    at = [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-id={zlib.crc32(meeting.encode())}"]
+    at += [f"--rdzv-endpoint={socket.gethostname()}:{port}"]
+    srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
+    return [*srun, *command[:3], *at, *command[3:]]

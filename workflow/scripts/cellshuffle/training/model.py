@@ -1,0 +1,105 @@
+"""Linear classifiers of all tasks as one matrix product, with its gradient written out.
+
+The weight is one matrix of genes by classes, a slice of columns a task. Its gradient is not
+left to autograd, because only the genes expressed in a batch have one: on the CPU the product and
+its gradient touch the rows of those genes alone. Every sum runs over one output row, in order, so
+results do not depend on the number of threads. On a GPU the batch is made dense on the device.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import log_softmax
+
+# torch sums up to so many numbers by one thread, so that the sum does not depend on their number.
+ONE_THREAD = 32_767
+
+
+@dataclass
+class Head:
+    """Where a task's classes lie among the columns of the weight."""
+
+    task: str
+    columns: slice
+
+    @property
+    def n_classes(self):
+        return self.columns.stop - self.columns.start
+
+
+def heads(classes):
+    """A Head per task of {task: class names}."""
+    stops = np.cumsum([len(names) for names in classes.values()]).tolist()
+    starts = [0, *stops[:-1]]
+    return [Head(task, slice(a, b)) for task, a, b in zip(classes, starts, stops, strict=True)]
+
+
+def initial_parameters(n_genes, heads, seed):
+    """Weight (n_genes, sum of classes), Xavier-uniform per head, and zero bias; float32, on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.empty(n_genes, heads[-1].columns.stop)
+    for head in heads:
+        block = torch.empty(n_genes, head.n_classes)
+        torch.nn.init.xavier_uniform_(block, generator=generator)
+        weight[:, head.columns] = block
+    return weight, torch.zeros(weight.shape[1])
+
+
+def padded(parameter):
+    """A parameter with columns of 0 added, up to a multiple of 4: a processor reads four numbers at once.
+
+    The gradient of these columns is 0, so they stay 0.
+    """
+    return torch.nn.functional.pad(parameter, (0, -parameter.shape[-1] % 4))
+
+
+class TasksAtOnce:
+    """`losses_and_gradient` for a GPU: one operation for all tasks instead of one a task.
+
+    Logits are spread to (batch, n_tasks, widest task + 1); places that no class has hold -inf, whose
+    softmax and gradient are 0.
+    """
+
+    def __init__(self, heads, n_columns, device):
+        widest = 1 + max(head.n_classes for head in heads)
+        spread = torch.zeros(len(heads), widest, dtype=torch.int64)
+        self.empty = torch.ones(len(heads), widest, dtype=torch.bool, device=device)
+        back = torch.full((n_columns,), widest - 1)  # columns of no task take from an empty place
+        for number, head in enumerate(heads):
+            columns = torch.arange(head.columns.start, head.columns.stop)
+            spread[number, : head.n_classes] = columns
+            self.empty[number, : head.n_classes] = False
+            back[head.columns] = number * widest + torch.arange(head.n_classes)
+        self.spread, self.back = spread.view(-1).to(device), back.to(device)
+
+    def losses_and_gradient(self, logits, labels, n_cells):
+        """As the function below; the gradient comes as a new tensor."""
+        places = logits.index_select(1, self.spread).view(len(logits), *self.empty.shape)
+        logs = log_softmax(places.masked_fill_(self.empty, -torch.inf), dim=2)
+        label = labels[:, :, None]
+        losses = -logs.gather(2, label).sum(dim=(0, 2))
+        gradient = logs.exp_()
+        gradient.scatter_add_(2, label, gradient.new_full((1, 1, 1), -1.0).expand(label.shape))
+        return losses, gradient.view(len(logits), -1).index_select(1, self.back).div_(n_cells)
+
+
+def losses_and_gradient(logits, labels, heads, n_cells):
+    """Summed cross-entropy of each task, and the gradient of the sum of their means.
+
+    logits: (batch, n_columns), overwritten with the gradient; columns of no task are and stay 0;
+    labels: (batch, n_tasks) int64;
+    n_cells: what the means divide by (the batch, or the global batch of several processes).
+    Returns ((n_tasks,) losses summed over the batch, (batch, n_columns) gradient).
+    """
+    losses = []
+    for position, head in enumerate(heads):
+        block = log_softmax(logits[:, head.columns], dim=1)
+        label = labels[:, position, None]
+        chosen = block.gather(1, label).split(ONE_THREAD)
+        losses.append(-torch.stack([part.sum() for part in chosen]).sum())
+        gradient = block.exp_().scatter_add_(
+            1, label, torch.full_like(label, -1, dtype=block.dtype)
+        )
+        logits[:, head.columns] = gradient / n_cells
+    return torch.stack(losses), logits
