@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 LIBRARY = REPOSITORY / "workflow" / "scripts"
 DATA = REPOSITORY / "data" / "bench"
 sys.path.insert(0, str(LIBRARY))
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides, as the library sets it
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for both sides, as the pipeline sets it
 
 WIDE, NARROW = 62_710, 2_000  # genes
 TRAIN_PLATES, TEST_PLATES = [1, 4, 7, 10, 13], [14]  # together they have every drug

@@ -15,9 +15,10 @@ import torch
 from cellshuffle.atlas.plates import Rows
 from cellshuffle.training.checkpoint import load_checkpoint, save_checkpoint
 from cellshuffle.training.counts import SparseCounts
-from cellshuffle.training.loop import new_state, take_step
-from cellshuffle.training.model import heads
-from cellshuffle.training.settings import Settings
+from cellshuffle.training.loop import take_step
+from cellshuffle.training.model import criterion_of, heads_of
+from cellshuffle.training.settings import Recipe
+from cellshuffle.training.state import new_state
 from measure import ceiling, write_tables
 
 GENES, EXPRESSED, BATCH = 62_710, 2_100, 64
@@ -27,9 +28,9 @@ DEFAULT_MINUTES = 10
 
 
 def start():
-    tasks = heads({task: range(n) for task, n in CLASSES.items()})
-    settings = Settings("benchmark", 0, 1, BATCH, 16, 1e-5, device="cpu")
-    return new_state(GENES, tasks, settings), tasks
+    heads = heads_of({task: range(n) for task, n in CLASSES.items()})
+    state = new_state(GENES, heads, Recipe("benchmark", {}, 0, 1, BATCH, 16, 1e-5, device="cpu"))
+    return state, criterion_of(heads, state.bias)
 
 
 def batches(n):
@@ -52,12 +53,12 @@ def batches(n):
         yield SparseCounts(rows, "none", GENES), labels
 
 
-def train(state, tasks, prepared, steps, save):
+def train(state, criterion, prepared, steps, save):
     """Seconds of `steps` steps, of which seconds spent in `save`, called every EVERY steps."""
     began, saving, previous = time.perf_counter(), 0.0, None
     for step in range(steps):
         counts, labels = prepared[step % len(prepared)]
-        take_step(state, counts, labels, tasks, BATCH, previous)
+        take_step(state, counts, labels, criterion, BATCH, previous)
         previous = counts
         if save and step % EVERY == EVERY - 1:
             now = time.perf_counter()
@@ -69,15 +70,15 @@ def train(state, tasks, prepared, steps, save):
 def main(folder=None, minutes=DEFAULT_MINUTES):
     torch.set_num_threads(1)
     with torch.no_grad(), tempfile.TemporaryDirectory(dir=folder) as scratch:
-        path, (state, tasks) = Path(scratch) / "checkpoint.pt", start()
+        path, (state, criterion) = Path(scratch) / "checkpoint.pt", start()
         prepared = list(batches(8))
-        train(state, tasks, prepared, 20, None)  # Adam's moments exist, memory is warm
+        train(state, criterion, prepared, 20, None)  # Adam's moments exist, memory is warm
 
         def save():
             save_checkpoint(path, "benchmark", state, state.losses)
 
-        plain, _ = train(state, tasks, prepared, STEPS, None)
-        saved, saving = train(state, tasks, prepared, STEPS, save)
+        plain, _ = train(state, criterion, prepared, STEPS, None)
+        saved, saving = train(state, criterion, prepared, STEPS, save)
         now = time.perf_counter()
         load_checkpoint(path, "benchmark", state, epochs=1)
         reading, size = time.perf_counter() - now, path.stat().st_size

@@ -20,18 +20,22 @@ import reference
 import torch
 import training
 from cellshuffle.atlas.plates import Plates, Rows
-from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
+from cellshuffle.training import batches as batches_of_training
 from cellshuffle.training import model
-from cellshuffle.training.batches import batches_ahead
-from cellshuffle.training.loop import new_state, prepared_batches, take_step
-from cellshuffle.training.settings import Settings
+from cellshuffle.training.batches import device_batches, training_batches
+from cellshuffle.training.counts import DenseCounts, on_device
+from cellshuffle.training.loop import take_step
+from cellshuffle.training.settings import Recipe
+from cellshuffle.training.state import new_state
 
 STRATEGIES = ["streaming", "random_sampling", "block_weighted", "true_weighted"]
 PUBLISHED_CAP, REQUIRED = 4_600, 100_000  # cells/s
 HOST_CELLS = 100_000
 TIMED = 20  # calls between two looks at the device's clock
+PREFETCH = 32
 COPIES = 20  # of the train plates: an epoch of 500,000 cells, so that its start does not count
 
 
@@ -52,11 +56,10 @@ def milliseconds(run, repeats=50):
 def step_limits(data):
     """{part: milliseconds of it alone} for one batch of random cells."""
     device = torch.device("cuda")
-    heads = model.heads(data.classes)
+    heads = model.heads_of(data.classes)
     plates = Plates(data.train, random=True)
-    loading = Loading(reference.BATCH, reference.FETCH, seed=0)
     sampler = sampler_of(data.strategies["random_sampling"])
-    batch = next(epoch_batches(plates, data.labels("train"), sampler, loading, 0))
+    batch = next(epoch_batches(plates, sampler, **reference.LOADING))
     weight = model.padded(model.initial_parameters(plates.n_genes, heads, 0)[0]).to(device)
     weight.grad = torch.zeros_like(weight)
     adam = torch.optim.Adam([weight], lr=1e-4, fused=True)
@@ -79,27 +82,35 @@ def host_rate(data, apart):
     """Cells/s of an epoch of weighted draws, all steps of which are launched but take no time."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    plates, kind = Plates(data.train, random=True), model.DenseCounts
+    plates = Plates(data.train, random=True)
     entry = data.strategies["true_weighted"] | {"total_size": HOST_CELLS}
     sampler = sampler_of(entry, data.weights())
-    run = Settings("host", 0, 1, reference.BATCH, reference.FETCH, 1e-4)
-    tasks = model.heads({task: range(2) for task in data.classes})
+    recipe = Recipe("host", entry, 0, 1, **reference.LOADING, learning_rate=1e-4)
+    tasks = model.heads_of({task: range(2) for task in data.classes})
     indptr = np.arange(0, 10 * reference.BATCH + 1, 10)
     few = Rows(np.ones(indptr[-1], np.uint16), np.arange(indptr[-1], dtype=np.uint16) % 10, indptr)
-    few, codes = kind(few, "none", 10), torch.zeros(reference.BATCH, len(tasks)).long().to(device)
-    state = new_state(10, tasks, run)
-    state.at_once = model.TasksAtOnce(tasks, len(state.bias), device)
-    batches = prepared_batches(plates, data.labels("train"), sampler, run, state, kind)
+    few, codes = (
+        DenseCounts(few, "none", 10),
+        torch.zeros(reference.BATCH, len(tasks)).long().to(device),
+    )
+    state = new_state(10, tasks, recipe)
+    criterion = model.FusedLosses(tasks, len(state.bias), device)
+    batches = training_batches(plates, data.labels("train"), sampler, recipe, epoch=0)
     if apart:
-        batches = batches_ahead(batches, run.prefetch, kind, "none", plates.n_genes, device)
+        batches_of_training.counts_type = lambda device: DenseCounts  # also without a GPU
+        batches = device_batches(batches, "none", plates.n_genes, device, PREFETCH)
     else:
-        batches = by_thread(batches, run.prefetch)
+        prepared = (
+            (batch.cells, DenseCounts(batch.rows, "none", plates.n_genes), batch.labels)
+            for batch in batches
+        )
+        batches = by_thread(prepared, PREFETCH)
 
     def steps():
-        for cells, counts, labels in batches:
-            for array in [*counts.arrays, labels]:
-                model.on_device(array, device)
-            take_step(state, few, codes, tasks, len(codes), None)
+        for cells, prepared, labels in batches:
+            for array in [*prepared.arrays, labels]:
+                on_device(array, device)
+            take_step(state, few, codes, criterion, len(codes), None)
             yield len(cells)
 
     with torch.no_grad():

@@ -20,16 +20,15 @@ REFERENCE_SECONDS, OWN_SECONDS = 2.0, 0.7
 def own(plates, data, entry, one_pass=False, workers=2):
     """Cells/s of this pipeline's batches from `plates` (paths), opened anew."""
     from cellshuffle.atlas.plates import Plates
-    from cellshuffle.loading.minibatches import Loading, epoch_batches
+    from cellshuffle.loading.minibatches import epoch_batches
     from cellshuffle.loading.samplers import is_sequential, sampler_of
 
     opened = Plates(plates, workers=workers, random=not is_sequential(entry))
     labels, sampler = data.labels("train"), sampler_of(entry, data.weights())
-    loading = Loading(reference.BATCH, reference.FETCH, seed=0)
 
     def passes():
         for epoch in range(1 if one_pass else 10**6):
-            for batch in epoch_batches(opened, labels, sampler, loading, epoch):
+            for batch in epoch_batches(opened, sampler, labels, epoch=epoch, **reference.LOADING):
                 yield len(batch.cells)
 
     return measure.rate(passes(), OWN_SECONDS if not one_pass else 10)

@@ -14,6 +14,7 @@ from scdataset import BlockShuffling, BlockWeightedSampling, Streaming, scDatase
 from scdataset.transforms import adata_to_mindex
 
 BATCH, FETCH = 64, 16
+LOADING = {"batch_size": BATCH, "fetch_factor": FETCH}
 SAMPLERS = {
     "Streaming": Streaming,
     "BlockShuffling": BlockShuffling,

@@ -18,7 +18,7 @@ N_PLATES = 14
 
 def timed(run):
     """Call `run`; print seconds, peak MiB and MiB at the start."""
-    from cellshuffle.training.checkpoint import peak_memory_mib
+    from cellshuffle.training.state import peak_memory_mib
 
     base, began = peak_memory_mib(), time.perf_counter()
     run()
@@ -51,9 +51,9 @@ def make_plates(folder, n_cells):
 
 def script(name, snakemake):
     """The main function of a rule's script."""
-    from cellshuffle import console
+    from cellshuffle.jobs import run
 
-    console.run_rule = lambda main, _: main(snakemake)
+    run.run_rule = lambda main, _: main(snakemake)
     text = (bench.LIBRARY / f"{name}.py").read_text()
     exec(compile(text, name, "exec"), {"snakemake": snakemake})
 
@@ -111,19 +111,19 @@ def train(plate, n_cells, entry):
 
     import numpy as np
     from cellshuffle.atlas.plates import Plates
-    from cellshuffle.console import silent
     from cellshuffle.loading.samplers import is_sequential, sampler_of
-    from cellshuffle.training import loop as training
+    from cellshuffle.training.loop import Trainer
+    from cellshuffle.training.settings import Execution, Recipe
 
     classes = {"cell_line": [f"line {k}" for k in range(50)]}
     labels = np.load(plate.parent / f"labels{n_cells}.npy", mmap_mode="r")
     split = Plates([plate], n_cells, random=not is_sequential(entry)), labels
-    settings = training.Settings("benchmark", 0, 1, 64, 16, 1e-4, device="cpu")
+    recipe = Recipe("benchmark", entry, 0, 1, 64, 16, 1e-4, device="cpu")
     sampler = sampler_of(entry, 1.0 / (1 + np.arange(n_cells) % 7))
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint.pt"
         test = Plates([plate], 1024), labels[:1024]
-        training.train(split, test, classes, sampler, settings, checkpoint, "bench", silent)
+        Trainer(split, test, classes, sampler, recipe, Execution(), checkpoint, "bench").train()
 
 
 def run_stage(stage, *arguments):

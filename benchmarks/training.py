@@ -20,11 +20,12 @@ import numpy as np
 import reference
 import torch
 from cellshuffle.atlas.plates import Plates
-from cellshuffle.console import silent
-from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import is_sequential, sampler_of
-from cellshuffle.training import loop as training
 from cellshuffle.training import model
+from cellshuffle.training.counts import SparseCounts
+from cellshuffle.training.loop import Trainer
+from cellshuffle.training.settings import Execution, Recipe
 
 STRATEGIES = ["streaming", "random_sampling"]
 ADAM_BYTES = 7 * 4  # a parameter: weight, gradient, two moments read; weight, two moments written
@@ -36,28 +37,19 @@ def own(data, strategy, n_cells=None, device="cpu", copies=1):
     labels, weights = np.tile(data.labels("train"), (copies, 1)), np.tile(data.weights(), copies)
     plates = Plates(data.train * copies, n_cells, random=not is_sequential(entry))
     test = Plates(data.test, 1024)
-    settings = training.Settings(
-        strategy,
-        0,
-        1,
-        reference.BATCH,
-        reference.FETCH,
-        1e-4,
-        device=device,
-        threads=os.cpu_count(),
-    )
+    recipe = Recipe(strategy, entry, 0, 1, **reference.LOADING, learning_rate=1e-4, device=device)
     with tempfile.TemporaryDirectory() as folder:
-        result = training.train(
+        trainer = Trainer(
             (plates, labels[:n_cells]),
             (test, data.labels("test")[:1024]),
             data.classes,
             sampler_of(entry, weights[:n_cells]),
-            settings,
+            recipe,
+            Execution(threads=os.cpu_count()),
             Path(folder) / "checkpoint.pt",
             "benchmark",
-            silent,
         )
-    return result.state.history[0]
+        return trainer.train().state.history[0]
 
 
 def published(data, strategy, seconds):
@@ -84,12 +76,11 @@ def median_seconds(run, repeats=15):
 def step_seconds(data):
     """{part of a step: seconds}, each alone and in warm memory."""
     torch.set_num_threads(os.cpu_count())
-    heads = model.heads(data.classes)
+    heads = model.heads_of(data.classes)
     plates = Plates(data.train, random=True)
-    loading = Loading(reference.BATCH, reference.FETCH, seed=0)
     sampler = sampler_of(data.strategies["random_sampling"])
-    batch = next(epoch_batches(plates, data.labels("train"), sampler, loading, 0))
-    counts = model.SparseCounts(batch.rows, "none", plates.n_genes)
+    batch = next(epoch_batches(plates, sampler, **reference.LOADING))
+    counts = SparseCounts(batch.rows, "none", plates.n_genes)
     weight, bias = model.initial_parameters(plates.n_genes, heads, 0)
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     adam = torch.optim.Adam([weight, bias], lr=1e-4, fused=True)

@@ -139,3 +139,31 @@ def test_plates_with_other_genes_are_refused(tmp_path):
     write_plate(tmp_path / "b.h5ad", np.ones((3, 4), np.float32), "csr", {}, np.int32)
     with pytest.raises(InputError, match="same genes in the same order"):
         Plates([tmp_path / "a.h5ad", tmp_path / "b.h5ad"])
+
+
+def csr_plate(path, data, genes, indptr):
+    """A plate of 4 genes with these very arrays, whatever they hold."""
+    write_plate(path, np.eye(len(indptr) - 1, 4, dtype="f4"), "csr", {}, "i4")
+    with h5py.File(path, "r+") as file:
+        for name, values in (("data", data), ("indices", genes), ("indptr", indptr)):
+            del file[f"X/{name}"]
+            file[f"X/{name}"] = np.asarray(values)
+
+
+@pytest.mark.parametrize("gene", [-1, 4])
+def test_a_gene_out_of_range_is_told_where_it_is_read(tmp_path, gene):
+    csr_plate(tmp_path / "sound.h5ad", [1.0, 1.0], [1, 2], [0, 1, 2])
+    csr_plate(tmp_path / "wrong.h5ad", [2.0, 3.0], [0, gene], [0, 1, 2])
+    plates = Plates([tmp_path / "sound.h5ad", tmp_path / "wrong.h5ad"])
+    assert plates[np.array([0, 2])].indices.tolist() == [1, 0]
+    with pytest.raises(InputError, match=r"wrong\.h5ad: a gene index is not between 0 and 3"):
+        plates[np.array([0, 3])]
+
+
+def test_a_gene_twice_is_told_under_a_logarithm(tmp_path):
+    """log1p of a sum is not the sum of log1p, so the devices would disagree."""
+    csr_plate(tmp_path / "twice.h5ad", [3.0, 4.0, 1.0], [2, 2, 2], [0, 2, 3])
+    cells = np.arange(2)
+    assert Plates([tmp_path / "twice.h5ad"])[cells].data.tolist() == [3, 4, 1]
+    with pytest.raises(InputError, match=r"twice\.h5ad: a cell has two values for the same gene"):
+        Plates([tmp_path / "twice.h5ad"], unique_genes=True)[cells]

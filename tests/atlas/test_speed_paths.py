@@ -11,16 +11,15 @@ import torch
 from atlases import dense
 from cellshuffle.atlas import arrays as elements
 from cellshuffle.atlas.plates import Plates, Rows
-from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
 from cellshuffle.loading.weighted import SortedBlockWeightedSampling
 from cellshuffle.packing.pack import pack
-from cellshuffle.training import evaluation
-from cellshuffle.training import loop as training
+from cellshuffle.training import batches
 from cellshuffle.training.counts import DenseCounts, SparseCounts, transformed
-from cellshuffle.training.loop import train
-from cellshuffle.training.settings import Settings
+from cellshuffle.training.loop import Trainer
+from cellshuffle.training.settings import Execution, Recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import SMALL
@@ -136,12 +135,12 @@ def test_workers_and_prefetch_change_neither_order_nor_counts(plates, name):
     packed, originals, counts = plates
     weights = np.random.default_rng(1).random(len(counts))
     labels = np.arange(2 * len(counts)).reshape(-1, 2)
-    loading = Loading(batch_size=16, fetch_factor=3, seed=5)
+    options = {"batch_size": 16, "fetch_factor": 3, "seed": 5, "epoch": 1}
 
     def epoch(paths, workers, depth):
         opened = Plates(paths, workers=workers, random=True)
         sampler = sampler_of(SMALL["strategies"][name], weights)
-        return list(by_thread(epoch_batches(opened, labels, sampler, loading, 1), depth))
+        return list(by_thread(epoch_batches(opened, sampler, labels, **options), depth))
 
     expected = epoch(packed, 1, 0)
     for paths, workers, depth in ((packed, 1, 32), (originals, 1, 0), (originals, 2, 32)):
@@ -158,33 +157,19 @@ def trained(paths, folder, threads, prefetch, workers):
     opened = Plates(paths, workers=workers, random=True)
     classes = {"a": list("uvw"), "b": list("pq")}
     labels = np.random.default_rng(2).integers(0, (3, 2), (len(opened), 2))
-    run = Settings("s", 3, 2, 16, 3, 1e-2, device="cpu", threads=threads, prefetch=prefetch)
-    data = opened, labels
-    sampler = sampler_of(SMALL["strategies"]["random_sampling"])
+    entry = SMALL["strategies"]["random_sampling"]
+    recipe = Recipe("s", entry, 3, 2, 16, 3, 1e-2, device="cpu")
+    execution = Execution(threads=threads, prefetch=prefetch)
     path = folder / f"{threads}-{prefetch}-{workers}.pt"
-    result = train(data, data, classes, sampler, run, path, "test", _silent)
+    data = opened, labels
+    trainer = Trainer(data, data, classes, sampler_of(entry), recipe, execution, path, "test")
+    result = trainer.train()
     return result.state.weight.numpy().tobytes(), result.state.orders
-
-
-class _silent:
-    """No progress bar."""
-
-    def __init__(self, *_, **__):
-        pass
-
-    def update(self, _):
-        pass
-
-    close = __enter__ = lambda self: self
-
-    def __exit__(self, *_):
-        pass
 
 
 def test_a_process_ahead_gives_the_same_bytes(plates, tmp_path, monkeypatch):
     """As on a GPU: batches made dense, prepared by a process of their own."""
-    for module in (training, evaluation):
-        monkeypatch.setattr(module, "counts_type", lambda device: DenseCounts)
+    monkeypatch.setattr(batches, "counts_type", lambda device: DenseCounts)
     expected = trained(plates[0], tmp_path, 1, 0, 1)
     assert trained(plates[0], tmp_path, 1, 1, 1) == expected
     assert trained(plates[1], tmp_path, 1, 32, 2) == expected

@@ -10,9 +10,9 @@ import torch
 from atlases import dense
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.files import read_json
-from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import sampler_of
-from cellshuffle.training.model import heads, initial_parameters
+from cellshuffle.training.model import heads_of, initial_parameters
 from runs import SMALL
 from sklearn import metrics
 from torch.nn.functional import cross_entropy
@@ -74,7 +74,7 @@ def equals_plain_torch(atlas, run, entry, world_size=1, transform="none", name="
 
 def _train(run, entry, world_size, transform):
     """Parameters, order digests and test losses of plain torch over the ranks' joined batches."""
-    tasks = heads(read_json(run / "labels/classes.json"))
+    tasks = heads_of(read_json(run / "labels/classes.json"))
     labels = {split: np.load(run / f"labels/{split}.npy") for split in ("train", "test")}
     plates = Plates([run / f"packed/plate{plate}.h5ad" for plate in SMALL["atlas"]["train_plates"]])
     weight, bias = (p.requires_grad_() for p in initial_parameters(plates.n_genes, tasks, seed=0))
@@ -106,8 +106,10 @@ def _batches(plates, labels, entry, world_size, epoch):
         return [batches[epoch]], digest_of(batches[epoch])
     ranks = []
     for rank in range(world_size):
-        loading = Loading(batch_size, fetch_factor, seed=0, rank=rank, world_size=world_size)
-        batches = epoch_batches(plates, labels, sampler_of(entry), loading, epoch)
+        batches = epoch_batches(
+            plates, sampler_of(entry), labels, batch_size=batch_size, fetch_factor=fetch_factor,
+            seed=0, epoch=epoch, rank=rank, world_size=world_size,
+        )  # fmt: skip
         ranks.append([batch.cells for batch in batches])
     seen = np.sort(np.concatenate([cells for batches in ranks for cells in batches]))
     np.testing.assert_array_equal(seen, np.arange(len(plates)))  # every cell exactly once an epoch

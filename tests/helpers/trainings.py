@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ import scipy.sparse as sp
 from atlases import write_plate
 from cellshuffle.errors import Stopped
 from cellshuffle.files import save_npy, write_json
-from cellshuffle.training import loop as training
+from cellshuffle.training import loop
 from cellshuffle.training.job import run_job
+from cellshuffle.training.settings import Execution
 
 STRATEGIES = {
     "buffer": {"sampler": "Streaming", "shuffle": True},
@@ -36,9 +38,12 @@ def write_inputs(folder):
     write_json(folder / "classes.json", {"line": list("abc"), "drug": list("vwxyz")})
 
 
+EXECUTION = [field.name for field in fields(Execution)]
+
+
 def job_of(atlas, folder, strategy, **settings):
+    """A training as `run_job` takes it; settings: of its recipe or its execution."""
     settings = {
-        "strategy": strategy,
         "seed": 3,
         "epochs": EPOCHS,
         "batch_size": BATCH,
@@ -49,13 +54,10 @@ def job_of(atlas, folder, strategy, **settings):
     } | settings
     names = {"metrics": SAME[0], "predictions": SAME[1], "model": SAME[2], "history": "history.csv"}
     return {
-        "strategy": strategy,
-        "entry": STRATEGIES[strategy],
-        "settings": settings,
+        "recipe": {"strategy": strategy, "sampler": STRATEGIES[strategy]}
+        | {name: value for name, value in settings.items() if name not in EXECUTION},
+        "execution": {name: value for name, value in settings.items() if name in EXECUTION},
         "plates": {"train": [atlas / "0.h5ad", atlas / "1.h5ad"], "test": [atlas / "2.h5ad"]},
-        "max_cells": {"train": None, "test": None},
-        "layer": None,
-        "workers": 1,
         "labels": {name: atlas / f"{name}.npy" for name in ("train", "test")}
         | {"classes": atlas / "classes.json"},
         "weights": atlas / "weights.npy",
@@ -79,7 +81,7 @@ def undisturbed_results(atlas, folder):
 
 def at_step(monkeypatch, number, act):
     """Call `act` when the model takes its step `number`, counted over all epochs, from 1."""
-    taken, original = [], training.losses_and_gradient
+    taken, original = [], loop.take_step
 
     def counting(*arguments):
         taken.append(1)
@@ -87,7 +89,7 @@ def at_step(monkeypatch, number, act):
             act()
         return original(*arguments)
 
-    monkeypatch.setattr(training, "losses_and_gradient", counting)
+    monkeypatch.setattr(loop, "take_step", counting)
     return taken
 
 

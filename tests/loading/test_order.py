@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cellshuffle.atlas.plates import Rows
 from cellshuffle.errors import InputError
-from cellshuffle.loading.minibatches import Loading, cell_order, epoch_batches
+from cellshuffle.loading.minibatches import cell_order, epoch_batches
 from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
 from hypothesis import given, settings
@@ -67,13 +67,9 @@ def test_order_is_scdatasets(name, data):
             np.testing.assert_array_equal(ours, theirs)
         # the training's own batches: entered anywhere, with counts and labels of the right cells
         batches = epoch_batches(
-            CountedPlates(n_cells),
-            labels,
-            sampler_of(entry, weights),
-            Loading(batch_size, fetch_factor, seed),
-            epoch,
-            first,
-        )
+            CountedPlates(n_cells), sampler_of(entry, weights), labels, batch_size=batch_size,
+            fetch_factor=fetch_factor, seed=seed, epoch=epoch, first_batch=first,
+        )  # fmt: skip
         for step, (batch, theirs) in enumerate(
             zip(by_thread(batches, 4), expected[epoch], strict=True)
         ):
@@ -88,7 +84,8 @@ def test_order_is_scdatasets(name, data):
 def test_skipped_fetches_are_not_read():
     plates = CountedPlates(1000)
     sampler = sampler_of(ENTRIES["random_sampling"])
-    list(epoch_batches(plates, np.zeros((1000, 1), int), sampler, Loading(10, 5, 0), 0, 57))
+    options = {"batch_size": 10, "fetch_factor": 5, "first_batch": 57}
+    list(epoch_batches(plates, sampler, np.zeros((1000, 1), int), **options))
     assert len(plates.fetched) == 1000 / 50 - 57 // 5
 
 
@@ -113,10 +110,10 @@ def test_every_epoch_has_another_order():
 def test_ranks_share_an_epoch(name, world_size):
     seen = []
     for rank in range(world_size):
-        loading = Loading(16, 3, seed=5, rank=rank, world_size=world_size)
         batches = epoch_batches(
-            CountedPlates(499), np.zeros((499, 1), int), sampler_of(ENTRIES[name]), loading, 1
-        )
+            CountedPlates(499), sampler_of(ENTRIES[name]), batch_size=16, fetch_factor=3, seed=5,
+            epoch=1, rank=rank, world_size=world_size,
+        )  # fmt: skip
         seen += [batch.cells for batch in batches]
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(499))
 

@@ -30,21 +30,16 @@ def python(code, blocked):
 def test_training_runs_with_four_packages_alone(small_run, tmp_path):
     run = small_run / "results/small"
     plates = {"train": [1, 4, 5, 13], "test": [14]}
+    entry = SMALL["strategies"]["block_weighted"]
+    names = ("epochs", "batch_size", "fetch_factor", "learning_rate")
     job = {
-        "strategy": "block_weighted",
-        "entry": SMALL["strategies"]["block_weighted"],
-        "settings": {
-            key: SMALL["training"][key]
-            for key in ("epochs", "batch_size", "fetch_factor", "learning_rate")
-        }
-        | {"strategy": "block_weighted", "seed": 1},
+        "recipe": {"strategy": "block_weighted", "sampler": entry, "seed": 1}
+        | {name: SMALL["training"][name] for name in names},
+        "execution": {},
         "plates": {
             split: [f"{run}/packed/plate{plate}.h5ad" for plate in numbers]
             for split, numbers in plates.items()
         },
-        "max_cells": {"train": None, "test": None},
-        "layer": None,
-        "workers": 1,
         "labels": {
             "train": f"{run}/labels/train.npy",
             "test": f"{run}/labels/test.npy",

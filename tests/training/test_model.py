@@ -8,7 +8,7 @@ import torch
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.atlas.plates import Rows
 from cellshuffle.training.counts import DenseCounts, SparseCounts, transformed
-from cellshuffle.training.model import heads, initial_parameters, losses_and_gradient
+from cellshuffle.training.model import heads_of, initial_parameters, losses_and_gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from independent import sklearn_scores
@@ -37,7 +37,7 @@ def counts(n_cells=33, n_genes=70, seed=0):
 @pytest.mark.parametrize("kind", [SparseCounts, DenseCounts])
 def test_loss_and_gradient_equal_separate_heads(kind):
     dense, rows = counts()
-    tasks = heads(CLASSES)
+    tasks = heads_of(CLASSES)
     weight, bias = initial_parameters(dense.shape[1], tasks, seed=3)
     bias += torch.linspace(-1, 1, len(bias))
     rng = np.random.default_rng(1)
@@ -53,7 +53,7 @@ def test_loss_and_gradient_equal_separate_heads(kind):
     expected.backward()
 
     batch = kind(rows, "none", dense.shape[1])
-    losses, gradient = losses_and_gradient(batch.times(weight) + bias, labels, tasks, len(labels))
+    losses, gradient = losses_and_gradient(batch.times(weight) + bias, labels, len(labels), tasks)
     stale = kind(counts(seed=9)[1], "none", dense.shape[1])
     written = torch.zeros_like(weight)
     stale.times(weight)
@@ -71,7 +71,7 @@ def test_loss_and_gradient_equal_separate_heads(kind):
 
 
 def test_initial_weights_are_xavier_uniform_per_head():
-    tasks = heads({"few": ["a", "b"], "many": [str(k) for k in range(300)]})
+    tasks = heads_of({"few": ["a", "b"], "many": [str(k) for k in range(300)]})
     weight, bias = initial_parameters(500, tasks, seed=0)
     for head, n_classes in zip(tasks, (2, 300), strict=True):
         bound = (6 / (500 + n_classes)) ** 0.5
@@ -138,7 +138,7 @@ def test_saved_model_makes_the_saved_predictions(small_run):
     assert list(plate.var_names) == model["genes"]
     logits = torch.from_numpy(plate.X.toarray()) @ model["weight"] + model["bias"]
     result = json.loads((folder / "metrics.json").read_text())
-    for position, head in enumerate(heads(model["classes"])):
+    for position, head in enumerate(heads_of(model["classes"])):
         block = logits[:, head.columns]
         np.testing.assert_array_equal(block.argmax(1), saved["prediction"][:, position])
         loss = cross_entropy(block, torch.from_numpy(saved["truth"][:, position].astype(np.int64)))
@@ -147,12 +147,12 @@ def test_saved_model_makes_the_saved_predictions(small_run):
 
 def test_losses_of_large_batches_do_not_depend_on_threads():
     """torch sums more than 32,767 numbers by as many threads as there are."""
-    tasks, generator = heads({"a": list("xyz")}), torch.Generator().manual_seed(0)
+    tasks, generator = heads_of({"a": list("xyz")}), torch.Generator().manual_seed(0)
     logits = torch.rand(70_001, 3, generator=generator)
     labels = torch.randint(3, (70_001, 1), generator=generator)
     threads, found = torch.get_num_threads(), []
     for n in (1, 2, 5):
         torch.set_num_threads(n)
-        found.append(losses_and_gradient(logits.clone(), labels, tasks, 70_001)[0].item())
+        found.append(losses_and_gradient(logits.clone(), labels, 70_001, tasks)[0].item())
     torch.set_num_threads(threads)
     assert len(set(found)) == 1

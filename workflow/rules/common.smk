@@ -1,4 +1,5 @@
 # The configuration, checked before anything runs, and the paths that all rules share.
+from dataclasses import asdict
 import functools
 import os
 import sys
@@ -21,6 +22,7 @@ from cellshuffle import __version__
 from cellshuffle.configuration import schema as configuration
 from cellshuffle.configuration import consistency
 from cellshuffle.loading import samplers
+from cellshuffle.training.settings import Execution, Recipe
 from cellshuffle.configuration import sweep
 from cellshuffle.jobs.locks import remove_stale_lock
 
@@ -195,22 +197,17 @@ def strategy_entry(wildcards):
     }
 
 
-def training_settings(wildcards):
-    """What decides the numbers of a training, besides its strategy, seed and data."""
-    training, entry = config["training"], config["strategies"][wildcards.strategy]
-    names = ("epochs", "learning_rate", "transform", "device", "world_size")
-    settings = {name: training[name] for name in names}
-    return settings | samplers.loading_of(entry, training)
+def training_recipe(wildcards):
+    """All that decides the numbers of a training besides its files."""
+    return asdict(Recipe.from_config(config, wildcards.strategy, int(wildcards.seed)))
 
 
-def training_ways(wildcards, threads):
+def training_execution(wildcards, threads):
     """How a training is carried out, which decides no number.
 
     Since it takes `threads`, Snakemake does not compare it: nothing is trained again when it changes.
     """
-    names = ("threads", "prefetch", "workers", "checkpoint_minutes", "nodes")
-    ways = {name: config["training"][name] for name in names}
-    return ways | {"granted": threads, "scratch": ATLAS["scratch"]}
+    return asdict(Execution.from_config(config))
 
 
 def weights_of(wildcards):

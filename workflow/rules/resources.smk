@@ -174,10 +174,9 @@ def train_gpu(wildcards):
 
 
 def train_threads():
-    """Threads of a training job on each of its nodes: of the arithmetic, and those that load ahead of it."""
-    training = config["training"]
-    loading = (1 if ATLAS["pack"] else training["workers"]) if training["prefetch"] else 0
-    return (training["threads"] + loading) * training["world_size"] // training["nodes"]
+    """Threads of a training job on each of its nodes."""
+    world_size = config["training"]["world_size"]
+    return Execution.from_config(config).threads_per_node(world_size, ATLAS["pack"])
 
 
 def train_nodes():

@@ -30,11 +30,8 @@ rule train:
         gpu=train_gpu,
     params:
         version=__version__,
-        entry=strategy_entry,
-        settings=training_settings,
-        max_cells=MAX_CELLS,
+        recipe=training_recipe,
         plates=lambda wildcards: plates_read(),
-        layer=None if ATLAS["pack"] else ATLAS["layer"],
-        ways=training_ways,
+        execution=training_execution,
     script:
         "../scripts/train.py"

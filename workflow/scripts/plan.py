@@ -4,12 +4,15 @@ import tempfile
 from pathlib import Path
 
 from cellshuffle.jobs.run import run_rule
-from cellshuffle.planning.calibration import calibrate
 from cellshuffle.planning.plan import lines, plan
 from cellshuffle.planning.survey import survey
+from cellshuffle.training.launch import wait_passively
 
 
 def main(snakemake):
+    wait_passively()
+    from cellshuffle.planning.calibration import calibrate
+
     config, packed = snakemake.params.config, Path(snakemake.params.packed)
     found = survey(snakemake.params.request, snakemake.params.balance, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:

@@ -1,9 +1,28 @@
-"""Does the order in which cells are read from disk change what a model learns, and at what cost?"""
+"""Cells of very large atlases in the order that a model should see them, and what that order does to it.
 
-import os
+What is public is named here, and imported when it is first used.
+"""
 
-# Read by torch when it is imported. A thread that waits for another must not spin: it would take the core
-# from the thread that prepares the next batches, which on busy cores made a step up to 50 times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from importlib import import_module
 
 __version__ = "0.1.0"
+_MODULES = {
+    "InputError": "errors",
+    "Plates": "atlas.plates",
+    "Rows": "atlas.plates",
+    "Stopped": "errors",
+    "epoch_batches": "loading.minibatches",
+    "pack": "packing.pack",
+    "sampler": "loading.samplers",
+}
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'cellshuffle' has no attribute '{name}'")
+    return getattr(import_module(f"cellshuffle.{_MODULES[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,6 +1,7 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,38 +14,42 @@ from cellshuffle.errors import InputError
 
 @dataclass
 class Rows:
-    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored."""
+    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored.
+
+    >>> Rows(np.array([2.0]), np.array([5]), np.array([0, 0, 1])).indptr  # two cells, one value
+    array([0, 0, 1])
+    """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
 
 
-REPEATS = (
-    "a cell has two values for the same gene; add them up first, with `adata.X.sum_duplicates()`"
-)
-
-
-def has_repeats(rows):
-    """Whether a row holds a gene twice; quick where genes ascend, as in most files."""
+def first_repeat(rows):
+    """The first row that holds a gene twice, None without one; quick where genes ascend, as in most files."""
     down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
     if np.isin(down, rows.indptr).all():
-        return False
+        return None
     cell = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
     order = np.lexsort((rows.indices, cell))
     genes, cell = rows.indices[order], cell[order]
-    return bool(((genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])).any())
+    repeats = cell[1:][(genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])]
+    return int(repeats[0]) if len(repeats) else None
 
 
 class Fetch:
-    """The rows of one fetch, not yet gathered: where each lies in which arrays."""
+    """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate."""
 
-    def __init__(self, arrays, piece, start, stop):
+    def __init__(self, plates, arrays, piece, start, stop, unique_genes):
+        self.plates, self.unique_genes = plates, unique_genes
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
 
     def take(self, rows):
-        """Gather `rows` (positions within the fetch, any order) as Rows; neighbours are one copy."""
+        """Gather `rows` (positions within the fetch, any order) as Rows; neighbours are one copy.
+
+        Raises InputError when a gene index is out of range or, with `unique_genes`, comes twice.
+        """
         piece, start, stop = self.piece[rows], self.start[rows], self.stop[rows]
         indptr = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(stop - start, out=indptr[1:])
@@ -52,7 +57,23 @@ class Fetch:
         first = np.concatenate([[0], new_run])
         last = np.concatenate([new_run, [len(rows)]]) - 1
         runs = piece[first], start[first], stop[last]
-        return Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr)
+        taken = Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr)
+        self._check(taken, piece)
+        return taken
+
+    def _check(self, rows, piece):
+        genes, n_genes = rows.indices, self.plates[0].n_genes if self.plates else 0
+        if len(genes) and not 0 <= int(genes.min()) <= int(genes.max()) < n_genes:
+            wrong = np.flatnonzero((genes < 0) | (genes >= n_genes))[0]
+            row = np.searchsorted(rows.indptr, wrong, side="right") - 1
+            raise InputError(
+                f"{self.plates[piece[row]].path}: a gene index is not between 0 and {n_genes - 1}"
+            )
+        if self.unique_genes and (row := first_repeat(rows)) is not None:
+            raise InputError(
+                f"{self.plates[piece[row]].path}: a cell has two values for the same gene; add them up "
+                "first, with `adata.X.sum_duplicates()`"
+            )
 
 
 class Plate:
@@ -122,12 +143,28 @@ class Plates:
     layer : None for X, "raw", or the name of a layer
     workers : threads that decode chunks of compressed plates
     random : cells come in no order, so the kernel shall not read ahead
+    unique_genes : refuse cells that have two values for a gene, of which a logarithm would be wrong
 
     Memory: 8 bytes a cell for the row pointers of compressed plates, none for packed ones.
     Raises InputError naming the plate that cannot be read or whose genes differ.
+
+    >>> plates = Plates([plate])
+    >>> len(plates), plates.n_genes
+    (60, 20)
+    >>> plates[np.array([0, 3, 3])].indptr.shape
+    (4,)
     """
 
-    def __init__(self, paths, max_cells=None, layer=None, workers=1, random=False):
+    def __init__(
+        self,
+        paths: Sequence[str | Path],
+        max_cells: int | None = None,
+        layer: str | None = None,
+        workers: int = 1,
+        random: bool = False,
+        unique_genes: bool = False,
+    ):
+        self.unique_genes = unique_genes
         self.plates = [Plate(path, layer, workers, random) for path in paths]
         first = self.plates[0]
         for plate in self.plates[1:]:
@@ -136,30 +173,31 @@ class Plates:
         self.offsets = np.cumsum([0] + [plate.n_cells for plate in self.plates])
         self.n_cells = int(min(self.offsets[-1], max_cells or self.offsets[-1]))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_cells
 
-    def fetch(self, cells):
+    def fetch(self, cells: np.ndarray) -> Fetch:
         """cells: (k,) sorted cell numbers, repeats allowed. Returns a Fetch of k rows."""
         if len(cells) and not 0 <= cells[0] <= cells[-1] < self.n_cells:
             raise IndexError(f"cells {cells[0]}..{cells[-1]} of a sequence of {self.n_cells}")
         unique, inverse = _unique_sorted(np.asarray(cells, np.int64))
         edges = np.searchsorted(unique, self.offsets)
-        arrays, pieces, starts, stops = [], [], [], []
+        plates, arrays, pieces, starts, stops = [], [], [], [], []
         for number in np.flatnonzero(np.diff(edges)):
             rows = unique[edges[number] : edges[number + 1]] - self.offsets[number]
             pair, start, stop = self.plates[number].read(rows)
             pieces.append(np.full(len(rows), len(arrays)))
+            plates.append(self.plates[number])
             arrays.append(pair)
             starts.append(start)
             stops.append(stop)
         parts = (pieces, starts, stops)
-        return Fetch(
-            arrays,
-            *(np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts),
+        places = (
+            np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts
         )
+        return Fetch(plates, arrays, *places, self.unique_genes)
 
-    def __getitem__(self, cells):
+    def __getitem__(self, cells: np.ndarray) -> Rows:
         """CSR Rows of sorted cell numbers (repeats allowed)."""
         fetch = self.fetch(cells)
         return fetch.take(np.arange(len(fetch.start)))
@@ -183,18 +221,3 @@ def check_same_genes(path, genes, other_path, other_genes):
     else:
         problem = f"{len(other_genes)} genes, but {path} has {len(genes)}"
     raise InputError(f"{other_path}: {problem}; plates need the same genes in the same order")
-
-
-def check_rows(rows, transform, n_genes):
-    """Raise InputError unless the genes of Rows are below n_genes and, under a logarithm, none comes twice.
-
-    Packing has checked its plates; files read as they are may have either.
-    """
-    genes = rows.indices
-    if len(genes) and not 0 <= int(genes.min()) <= int(genes.max()) < n_genes:
-        raise InputError(
-            f"the plates: a gene index lies outside 0 to {n_genes - 1}: a file is damaged; atlas: pack: true "
-            "says which"
-        )
-    if transform != "none" and has_repeats(rows):
-        raise InputError(f"the plates: {REPEATS}; atlas: pack: true says which file")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from importlib import import_module
 
+import numpy as np
+
 from cellshuffle.errors import InputError
 
 LOADING = ("batch_size", "fetch_factor")  # keys of a strategy that are not its sampler's
@@ -111,7 +113,7 @@ def strategy_schemas():
     }
 
 
-def sampler(name, weights=None, **options):
+def sampler(name: str, weights: np.ndarray | None = None, **options: object) -> object:
     """The scDataset strategy of this name, as `scDataset` and `epoch_batches` take it.
 
     name: a key of SAMPLERS. weights: (n_cells,) float64, how often a cell is to be drawn beside the

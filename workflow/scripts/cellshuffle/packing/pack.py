@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from cellshuffle.atlas.h5ad import matrix_kind, matrix_name, member, open_h5ad, var_name
-from cellshuffle.atlas.plates import REPEATS, Fetch, Plate, has_repeats
+from cellshuffle.atlas.plates import Fetch, Plate
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
@@ -112,8 +112,11 @@ def _blocks(plate, select):
         if len(part) == 0:
             continue
         pair, start, stop = plate.read(part)
-        taken = Fetch([pair], np.zeros(len(part), np.int64), start, stop).take(np.arange(len(part)))
-        _check_values(plate, taken)
+        piece = np.zeros(len(part), np.int64)
+        fetch = Fetch([plate], [pair], piece, start, stop, unique_genes=True)
+        taken = fetch.take(np.arange(len(part)))
+        if taken.data.dtype.kind == "f" and not np.isfinite(taken.data).all():
+            raise InputError(f"{plate.path}: the matrix holds NaN or infinite values")
         yield taken if select.genes is None else _only(taken, select.genes, plate.n_genes)
 
 
@@ -135,15 +138,6 @@ def _row_pointers(plate, select):
         counts = [np.diff(rows.indptr) for rows in _blocks(plate, select)]
         counts = np.concatenate(counts) if counts else np.zeros(0, np.int64)
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-
-
-def _check_values(plate, rows):
-    if len(rows.indices) and not 0 <= rows.indices.min() <= rows.indices.max() < plate.n_genes:
-        raise InputError(f"{plate.path}: a gene index is not between 0 and {plate.n_genes - 1}")
-    if has_repeats(rows):
-        raise InputError(f"{plate.path}: {REPEATS}")
-    if rows.data.dtype.kind == "f" and not np.isfinite(rows.data).all():
-        raise InputError(f"{plate.path}: the matrix holds NaN or infinite values")
 
 
 def _fitting(values, dtype):

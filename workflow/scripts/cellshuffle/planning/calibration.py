@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from cellshuffle.atlas.plates import Plates, Rows
-from cellshuffle.console import silent
 from cellshuffle.errors import InputError
-from cellshuffle.loading.minibatches import Loading, epoch_batches
+from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import is_weighted, loading_of, sampler_of
 from cellshuffle.packing.pack import pack
-from cellshuffle.training.loop import new_state, train_epoch
-from cellshuffle.training.model import heads
-from cellshuffle.training.settings import Settings
+from cellshuffle.training.batches import device_batches, training_batches
+from cellshuffle.training.loop import take_step
+from cellshuffle.training.model import criterion_of, heads_of
+from cellshuffle.training.settings import Recipe
+from cellshuffle.training.state import new_state
 
 PACKED_CELLS = 512  # that the packing rate is measured on
 MOST_CELLS = 8192  # of the block
@@ -62,31 +63,29 @@ def calibrate(survey, strategies, training, folder):
 
 def _training_rate(path, labels, classes, training):
     """Cells a second of the training loop, loading included, on blocks in order."""
-    names = ("learning_rate", "transform", "device", "threads", "prefetch")
-    settings = Settings(
-        "calibration",
-        seed=0,
-        epochs=1,
-        batch_size=training["batch_size"],
-        fetch_factor=training["fetch_factor"],
-        **{name: training[name] for name in names},
-    )
-    tasks, sampler = heads(classes), sampler_of({"sampler": "Streaming"})
-    torch.set_num_threads(settings.threads)
-    n_cells, seconds = 2 * settings.batch_size, 0.0
-    state = new_state(Plates([path]).n_genes, tasks, settings)
+    names = ("batch_size", "fetch_factor", "learning_rate", "transform", "device")
+    streaming = {"sampler": "Streaming"}
+    recipe = Recipe("plan", streaming, 0, 1, **{name: training[name] for name in names})
+    torch.set_num_threads(training["threads"])
+    heads = heads_of(classes)
+    state = new_state(Plates([path]).n_genes, heads, recipe)
+    criterion = criterion_of(heads, state.bias)
 
     def seconds_for(n_cells):
-        plates = Plates([path], max_cells=n_cells)
-        state.step, began = 0, time.perf_counter()
+        plates, previous, began = Plates([path], max_cells=n_cells), None, time.perf_counter()
+        batches = training_batches(plates, labels, sampler_of(streaming), recipe, epoch=0)
+        batches = device_batches(
+            batches, recipe.transform, plates.n_genes, state.weight.device, training["prefetch"]
+        )
+        state.weight.grad.zero_()
         with torch.no_grad():
-            train_epoch(
-                state, (plates, labels), sampler, tasks, settings,
-                save=lambda: None, told_to_stop=lambda: False, progress=silent,
-            )  # fmt: skip
+            for cells, counts, codes in batches:
+                take_step(state, counts, codes, criterion, len(cells), previous)
+                previous = counts
+        state.losses.sum().item()  # waits until a GPU has done its work
         return time.perf_counter() - began
 
-    n_cells = min(4 * settings.batch_size, len(labels))
+    n_cells = min(4 * recipe.batch_size, len(labels))
     seconds_for(n_cells)  # the first steps claim memory
     seconds = seconds_for(n_cells)
     if seconds < SECONDS:  # too short to tell
@@ -97,12 +96,12 @@ def _training_rate(path, labels, classes, training):
 
 def _loading_rate(plates, labels, entry, training):
     """Cells a second of reading alone, in a strategy's order, from memory."""
-    loading = Loading(**loading_of(entry, training), seed=0)
+    loading = loading_of(entry, training)
     options = {k: v for k, v in entry.items() if k not in OF_ATLAS}
     sampler = sampler_of(options, np.ones(len(plates)) if is_weighted(entry) else None)
     cells, epoch, began = 0, 0, time.perf_counter()
     while (seconds := time.perf_counter() - began) < SECONDS:
-        for batch in epoch_batches(plates, labels, sampler, loading, epoch):
+        for batch in epoch_batches(plates, sampler, labels, epoch=epoch, **loading):
             cells += len(batch.cells)
         epoch += 1
     return cells / seconds

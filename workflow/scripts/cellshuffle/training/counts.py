@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-from cellshuffle.atlas.plates import check_rows
-
 
 def transformed(rows, transform):
     """(nnz,) float32 values of CSR rows: as they are, log1p, or counts per 10,000 then log1p."""
@@ -26,7 +24,6 @@ class SparseCounts:
 
     def __init__(self, rows, transform, n_genes, gradient=True):
         """rows: a Rows; transform: see `transformed`; gradient: whether one will be asked for."""
-        check_rows(rows, transform, n_genes)
         values = transformed(rows, transform)
         self.values = torch.from_numpy(values)
         self.genes = torch.from_numpy(rows.indices.astype(np.int32))
@@ -71,14 +68,13 @@ class DenseCounts:
 
     def __init__(self, rows, transform, n_genes, gradient=True):
         """As SparseCounts."""
-        check_rows(rows, transform, n_genes)
         self.transform, self.n_genes = transform, n_genes
         genes = rows.indices if rows.indices.dtype == np.uint16 else rows.indices.astype(np.int32)
         self.arrays = [_copyable(rows.data), _copyable(genes), np.diff(rows.indptr)]
 
     @classmethod
-    def received(cls, tensors, transform, n_genes):
-        """The counts whose `arrays` have come as tensors."""
+    def from_tensors(cls, tensors, transform, n_genes):
+        """The counts whose `arrays` are these tensors, on the device already."""
         counts = cls.__new__(cls)
         counts.arrays, counts.transform, counts.n_genes = tensors, transform, n_genes
         return counts

@@ -6,23 +6,23 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def term_signal(then=lambda: None):
-    """Yield a function that tells whether SIGTERM or SIGINT has come; the old handlers return afterwards.
+def stop_signal(on_stop=lambda: None):
+    """Yield a function that tells whether SIGTERM or SIGINT has come; afterwards the old handlers return.
 
-    then: called when it comes.
+    on_stop: called when it comes.
     """
-    told = threading.Event()
+    stop = threading.Event()
 
-    def hear(*_):
-        told.set()
-        then()
+    def handle(*_):
+        stop.set()
+        on_stop()
 
     if threading.current_thread() is not threading.main_thread():
-        yield told.is_set
+        yield stop.is_set
         return
-    old = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
+    old = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield told.is_set
+        yield stop.is_set
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

@@ -6,12 +6,12 @@ import resource
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 
 from cellshuffle.atlas.plates import Plates
-from cellshuffle.console import progress
 from cellshuffle.errors import InputError, Stopped
 from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
 from cellshuffle.labels.codes import code_type
@@ -19,9 +19,9 @@ from cellshuffle.loading.samplers import is_sequential, is_weighted, sampler_of
 from cellshuffle.training import distributed
 from cellshuffle.training.checkpoint import fingerprint
 from cellshuffle.training.devices import device_of
-from cellshuffle.training.launch import SAID
-from cellshuffle.training.loop import train
-from cellshuffle.training.settings import Settings
+from cellshuffle.training.launch import MESSAGE_PREFIX
+from cellshuffle.training.loop import Trainer
+from cellshuffle.training.settings import Execution, Recipe
 
 
 def run_job(job):
@@ -30,67 +30,53 @@ def run_job(job):
     The checkpoint stays: were this job's end not noticed, it would have to be done again. The rule
     that gathers the scores of all trainings removes it.
 
-    job: {"strategy": name, "entry": config entry, "settings": see training.Settings,
-    "plates": {"train": [paths], "test": [paths]}, "max_cells": {"train", "test"}, "layer",
-    "workers", "labels": {"train", "test", "classes"}, "weights": path or None,
+    job: {"recipe", "execution": see training/settings.py, "plates": {"train": [paths], "test": [paths]},
+    "labels": {"train", "test", "classes"}, "weights": path or None,
     "outputs": {"metrics", "history", "predictions", "model", "checkpoint"}}
     """
     # A packed plate takes six descriptors, and a process is given 1,024 unless it asks for more.
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    recipe, execution = Recipe(**job["recipe"]), Execution(**job["execution"])
     classes = read_json(job["labels"]["classes"])
     labels = {split: load_npy(job["labels"][split]) for split in ("train", "test")}
-    random = not is_sequential(job["entry"])
     plates = {
         split: Plates(
             job["plates"][split],
-            job["max_cells"][split],
-            layer=job["layer"],
-            workers=job["workers"],
-            random=random and split == "train",
+            recipe.max_cells[split],
+            layer=recipe.layer,
+            workers=execution.workers,
+            random=split == "train" and not is_sequential(recipe.sampler),
+            unique_genes=recipe.transform != "none",
         )
         for split in ("train", "test")
     }
-    weights = load_npy(job["weights"]) if is_weighted(job["entry"]) else None
-    settings = Settings(**job["settings"])
-    result = train(
+    weighted = is_weighted(recipe.sampler)
+    weights = load_npy(job["weights"]) if weighted else None
+    files = [
+        *itertools.chain(*job["plates"].values()),
+        job["labels"]["train"],
+        job["labels"]["test"],
+    ]
+    # More epochs are the same ones and then some.
+    deciding = asdict(replace(recipe, epochs=0, device=device_of(recipe.device)))
+    result = Trainer(
         (plates["train"], labels["train"]),
         (plates["test"], labels["test"]),
         classes,
-        sampler_of(job["entry"], weights),
-        settings,
+        sampler_of(recipe.sampler, weights),
+        recipe,
+        execution,
         job["outputs"]["checkpoint"],
-        fingerprint(_deciding(job, classes), _files(job)),
-        progress,
-    )
+        fingerprint([deciding, classes], files + [job["weights"]] * weighted),
+    ).train()
     if result is not None:
-        _write(job, result, plates, classes, labels["test"])
+        _write(job["outputs"], recipe, result, plates, classes, labels["test"])
 
 
-def _deciding(job, classes):
-    """What decides the numbers besides files: not where outputs go, nor how data are prepared."""
-    # More epochs are the same ones and then some.
-    how = ("checkpoint_minutes", "prefetch", "threads", "epochs")
-    settings = {key: value for key, value in job["settings"].items() if key not in how}
-    settings["device"] = device_of(Settings(**job["settings"]).device)
-    return {
-        "entry": job["entry"],
-        "settings": settings,
-        "max_cells": job["max_cells"],
-        "layer": job["layer"],
-        "classes": classes,
-    }
-
-
-def _files(job):
-    weights = [job["weights"]] if is_weighted(job["entry"]) else []
-    labels = [job["labels"]["train"], job["labels"]["test"]]
-    return [*itertools.chain(*job["plates"].values()), *labels, *weights]
-
-
-def _write(job, result, plates, classes, test_labels):
-    outputs, state, tasks = job["outputs"], result.state, list(classes)
+def _write(outputs, recipe, result, plates, classes, test_labels):
+    state, tasks = result.state, list(classes)
     with whole(outputs["model"]) as partial, open(partial, "wb") as file:
         n_columns = sum(map(len, classes.values()))
         parameters = {
@@ -110,9 +96,9 @@ def _write(job, result, plates, classes, test_labels):
     write_json(
         outputs["metrics"],
         {
-            "strategy": job["strategy"],
-            "seed": job["settings"]["seed"],
-            "epochs": job["settings"]["epochs"],
+            "strategy": recipe.strategy,
+            "seed": recipe.seed,
+            "epochs": recipe.epochs,
             "n_train": len(plates["train"]),
             "n_test": len(plates["test"]),
             "tasks": tasks,
@@ -125,16 +111,12 @@ def _write(job, result, plates, classes, test_labels):
 if __name__ == "__main__":
     try:
         description = read_json(sys.argv[1])
-        distributed.join(device_of(Settings(**description["settings"]).device))
+        distributed.join(device_of(description["recipe"]["device"]))
         run_job(description)
         distributed.leave()
     except (InputError, Stopped) as reason:
-        print(
-            *(SAID + line for line in str(reason).splitlines()),
-            sep="\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        for line in str(reason).splitlines():
+            print(MESSAGE_PREFIX + line, file=sys.stderr, flush=True)
         # At once: to leave the group, a process waits for the others, which may wait for a sum of this one.
         os._exit(1)
     except BaseException:

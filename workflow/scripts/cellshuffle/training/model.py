@@ -7,6 +7,7 @@ results do not depend on the number of threads. On a GPU the batch is made dense
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Head:
         return self.columns.stop - self.columns.start
 
 
-def heads(classes):
+def heads_of(classes):
     """A Head per task of {task: class names}."""
     stops = np.cumsum([len(names) for names in classes.values()]).tolist()
     starts = [0, *stops[:-1]]
@@ -54,7 +55,14 @@ def padded(parameter):
     return torch.nn.functional.pad(parameter, (0, -parameter.shape[-1] % 4))
 
 
-class TasksAtOnce:
+def criterion_of(heads, bias):
+    """The function (logits, labels, n_cells) -> (losses, gradient) for parameters like `bias`."""
+    if bias.device.type == "cpu":
+        return partial(losses_and_gradient, heads=heads)
+    return FusedLosses(heads, len(bias), bias.device)
+
+
+class FusedLosses:
     """`losses_and_gradient` for a GPU: one operation for all tasks instead of one a task.
 
     Logits are spread to (batch, n_tasks, widest task + 1); places that no class has hold -inf, whose
@@ -73,7 +81,7 @@ class TasksAtOnce:
             back[head.columns] = number * widest + torch.arange(head.n_classes)
         self.spread, self.back = spread.view(-1).to(device), back.to(device)
 
-    def losses_and_gradient(self, logits, labels, n_cells):
+    def __call__(self, logits, labels, n_cells):
         """As the function below; the gradient comes as a new tensor."""
         places = logits.index_select(1, self.spread).view(len(logits), *self.empty.shape)
         logs = log_softmax(places.masked_fill_(self.empty, -torch.inf), dim=2)
@@ -84,12 +92,12 @@ class TasksAtOnce:
         return losses, gradient.view(len(logits), -1).index_select(1, self.back).div_(n_cells)
 
 
-def losses_and_gradient(logits, labels, heads, n_cells):
+def losses_and_gradient(logits, labels, n_cells, heads):
     """Summed cross-entropy of each task, and the gradient of the sum of their means.
 
     logits: (batch, n_columns), overwritten with the gradient; columns of no task are and stay 0;
-    labels: (batch, n_tasks) int64;
-    n_cells: what the means divide by (the batch, or the global batch of several processes).
+    labels: (batch, n_tasks) int64; n_cells: what the means divide by (the batch, or the global batch of
+    several processes); heads: see `heads_of`.
     Returns ((n_tasks,) losses summed over the batch, (batch, n_columns) gradient).
     """
     losses = []

@@ -1,30 +1,19 @@
-"""What a training is asked to do."""
+"""What a training is asked to do: what decides its numbers, and what decides only its speed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from cellshuffle.loading.samplers import LOADING, loading_of
 
 
-def granted_settings(ways, world_size):
-    """({"threads", "prefetch", "checkpoint_minutes"}, workers) of each of a training's processes.
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the numbers of a training besides the files it reads; names as in the config.
 
-    ways: the rule's `ways`, `granted` threads for all processes of a node among them. `--cores 1`
-    grants one thread where more were asked for; then batches are made between the steps.
+    Results say which recipe made them, and a checkpoint of another recipe is not continued.
     """
-    granted = max(1, ways["granted"] * ways["nodes"] // world_size)
-    threads = min(ways["threads"], granted)
-    spare = granted - threads
-    settings = {
-        "threads": threads,
-        "prefetch": ways["prefetch"] if spare else 0,
-        "checkpoint_minutes": ways["checkpoint_minutes"],
-    }
-    return settings, min(ways["workers"], spare or granted)
-
-
-@dataclass
-class Settings:
-    """What a training is asked to do; the names are those of the config."""
 
     strategy: str
+    sampler: dict  # {"sampler": name} and the sampler's own keys
     seed: int
     epochs: int
     batch_size: int
@@ -32,7 +21,60 @@ class Settings:
     learning_rate: float
     transform: str = "none"
     device: str = "auto"
-    threads: int = 1
-    prefetch: int = 32  # batches prepared ahead of the model
+    world_size: int = 1  # processes that train the model together, each on its part of a batch
+    max_cells: dict = field(default_factory=lambda: {"train": None, "test": None})
+    layer: str | None = None
+
+    @classmethod
+    def from_config(cls, config: dict, strategy: str, seed: int) -> "Recipe":
+        """The recipe of a strategy and seed of a complete configuration."""
+        training, atlas, entry = config["training"], config["atlas"], config["strategies"][strategy]
+        names = ("epochs", "learning_rate", "transform", "device", "world_size")
+        return cls(
+            strategy,
+            sampler={key: value for key, value in entry.items() if key not in LOADING},
+            seed=seed,
+            max_cells={split: atlas[f"max_{split}_cells"] for split in ("train", "test")},
+            layer=None if atlas["pack"] else atlas["layer"],
+            **loading_of(entry, training),
+            **{name: training[name] for name in names},
+        )
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a training is carried out, which decides no number; names as in the config."""
+
+    threads: int = 1  # of the arithmetic of each process
+    prefetch: int = 32  # batches prepared ahead of the model; 0: between the steps
+    workers: int = 1  # threads that decode chunks of plates that are not packed
     checkpoint_minutes: float = 10
-    world_size: int = 1  # processes that train the model together
+    nodes: int = 1  # over which the processes are spread evenly
+    scratch: str | None = None  # a folder on the node for copies of the plates
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Execution":
+        """The execution that a complete configuration asks for."""
+        names = ("threads", "prefetch", "workers", "checkpoint_minutes", "nodes")
+        training = config["training"]
+        return cls(**{name: training[name] for name in names}, scratch=config["atlas"]["scratch"])
+
+    def threads_per_node(self, world_size: int, packed: bool) -> int:
+        """CPU threads that a training asks for on each node: of the arithmetic, and for loading ahead."""
+        loading = (1 if packed else self.workers) if self.prefetch else 0
+        return (self.threads + loading) * world_size // self.nodes
+
+    def limited_to(self, threads: int, world_size: int) -> "Execution":
+        """This execution with no more than `threads` CPU threads on each node.
+
+        `--cores 1` gives one thread where more were asked for; then batches are made between the steps.
+        """
+        available = max(1, threads * self.nodes // world_size)
+        arithmetic = min(self.threads, available)
+        loading = available - arithmetic
+        return replace(
+            self,
+            threads=arithmetic,
+            prefetch=self.prefetch if loading else 0,
+            workers=min(self.workers, loading or available),
+        )
