@@ -101,8 +101,8 @@ format: env
 
 # Write the pages and pictures of the documentation that are made from code.
 docs: env
-	$(BIN)/python workflow/scripts/describe_config.py
-	$(BIN)/python workflow/scripts/draw_orders.py
+	PYTHONPATH=workflow/scripts $(BIN)/python docs/describe_config.py
+	PYTHONPATH=workflow/scripts $(BIN)/python docs/draw_orders.py
 
 # Write the lock from requirements.in: a fresh environment, frozen.
 lock:

@@ -1,6 +1,6 @@
 """The samplers that a strategy may name: all that the project knows of each is its entry here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
@@ -8,76 +8,54 @@ import numpy as np
 from cellshuffle.errors import InputError
 
 LOADING = ("batch_size", "fetch_factor")  # keys of a strategy that are not its sampler's
-BLOCK_SIZE = {"$ref": "#/$defs/block_size"}
 
 
 @dataclass(frozen=True)
 class SamplerEntry:
     """A sampler class, and what the configuration, the plan, the sweep and the report ask of it."""
 
-    module: str  # imported when a sampler is made: figures need no scDataset
-    keys: dict = field(default_factory=dict)  # JSON schema of each of its keys in the configuration
+    class_path: str  # module:class, imported when a sampler is made: figures need no scDataset
+    keys: dict  # JSON schema of each of its keys in the configuration
     required: tuple = ()  # keys that must be given
     weighted: bool = False  # draws cells by the weights of the run
     sequential: bool = False  # reads the cells of the atlas in order
     swept_as: str | None = None  # how `sweep` begins its strategies' names; None: not swept
-    class_name: str | None = None  # None: the sampler's own name
 
 
 # In the order of the documentation. A new sampler is one more entry; its class has `get_indices` and
 # `get_len` as scDataset's own have them.
+# fmt: off
 SAMPLERS = {
     "Streaming": SamplerEntry(
-        module="scdataset",
-        keys={
-            "shuffle": {
-                "description": "Shuffle within every fetch.",
-                "type": "boolean",
-                "default": False,
-            }
-        },
+        "scdataset:Streaming",
+        {"shuffle": {"description": "Shuffle within every fetch.", "type": "boolean", "default": False}},
         sequential=True,
     ),
     "BlockShuffling": SamplerEntry(
-        module="scdataset",
-        keys={
-            "block_size": BLOCK_SIZE,
-            "drop_last": {
-                "description": "Where the cells do not fill whole blocks, leave out, at random, as many "
-                "as are too many; scDataset's default is false.",
-                "type": "boolean",
-            },
+        "scdataset:BlockShuffling",
+        {
+            "block_size": {"$ref": "#/$defs/block_size"},
+            "drop_last": {"type": "boolean", "description": "Where the cells do not fill whole blocks, leave "
+                          "out, at random, as many as are too many; scDataset's default is false."},
         },
-        required=("block_size",),
-        swept_as="block_shuffling",
+        required=("block_size",), swept_as="block_shuffling",
     ),
     "BlockWeightedSampling": SamplerEntry(
-        module="cellshuffle.loading.weighted",
-        class_name="SortedBlockWeightedSampling",
-        keys={
-            "block_size": BLOCK_SIZE,
-            "total_size": {
-                "description": "Draws an epoch; absent, as many as train cells.",
-                "type": "integer",
-                "minimum": 1,
-            },
-            "replace": {
-                "description": "Draw with replacement; scDataset's default is true. With false, "
-                "`sampling_size` and `total_size` must be given too.",
-                "type": "boolean",
-            },
-            "sampling_size": {
-                "description": "Only with `replace: false`: draws of a round. Within a round no cell "
-                "comes twice; rounds follow each other until there are `total_size` draws.",
-                "type": "integer",
-                "minimum": 1,
-            },
+        "cellshuffle.loading.weighted:SortedBlockWeightedSampling",
+        {
+            "block_size": {"$ref": "#/$defs/block_size"},
+            "total_size": {"type": "integer", "minimum": 1,
+                           "description": "Draws an epoch; absent, as many as train cells."},
+            "replace": {"type": "boolean", "description": "Draw with replacement; scDataset's default is true. "
+                        "With false, `sampling_size` and `total_size` must be given too."},
+            "sampling_size": {"type": "integer", "minimum": 1, "description": "Only with `replace: false`: draws "
+                              "of a round. Within a round no cell comes twice; rounds follow each other until "
+                              "there are `total_size` draws."},
         },
-        required=("block_size",),
-        weighted=True,
-        swept_as="block_weighted",
+        required=("block_size",), weighted=True, swept_as="block_weighted",
     ),
 }
+# fmt: on
 
 
 def is_weighted(entry):
@@ -131,7 +109,8 @@ def sampler(name: str, weights: np.ndarray | None = None, **options: object) -> 
     elif weights is not None:
         weighted = ", ".join(other for other, entry in SAMPLERS.items() if entry.weighted)
         raise InputError(f"sampler {name} takes no weights; those that do: {weighted}")
-    cls = getattr(import_module(known.module), known.class_name or name)
+    module, _, class_name = known.class_path.partition(":")
+    cls = getattr(import_module(module), class_name)
     try:
         return cls(**options)
     except (TypeError, ValueError) as error:

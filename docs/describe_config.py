@@ -9,7 +9,7 @@ from cellshuffle.configuration.schema import load_schema
 from cellshuffle.files import write_text
 from cellshuffle.loading.samplers import LOADING, strategy_schemas, sweep_prefixes
 
-HOUSE = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 INTRODUCTION = """# Configuration
 
 <!-- Written by `make docs` from workflow/schemas/config.schema.yaml; change that, not this. -->
@@ -109,9 +109,9 @@ def _value(value):
 
 def main():
     schema = load_schema(
-        HOUSE / "workflow/schemas/config.schema.yaml", strategy_schemas(), sweep_prefixes()
+        REPOSITORY / "workflow/schemas/config.schema.yaml", strategy_schemas(), sweep_prefixes()
     )
-    write_text(HOUSE / "config/README.md", page(schema))
+    write_text(REPOSITORY / "config/README.md", page(schema))
 
 
 if __name__ == "__main__":

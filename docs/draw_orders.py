@@ -10,7 +10,7 @@ from cellshuffle.loading.samplers import is_weighted, sampler_of
 
 matplotlib.use("Agg")
 
-HOUSE = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 N_CELLS, N_PLATES, BATCH, FETCH = 256, 4, 8, 4
 # A rare kind of cells, an eighth of each plate, that the weighted strategies draw seven times as often.
 RARE = np.arange(N_CELLS) % 64 >= 56
@@ -57,7 +57,7 @@ def draw():
 
 
 def main():
-    target = HOUSE / "docs/images/orders.png"
+    target = REPOSITORY / "docs/images/orders.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     draw().savefig(target, dpi=120)
 
