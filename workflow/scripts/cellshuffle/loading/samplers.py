@@ -35,8 +35,10 @@ SAMPLERS = {
         "scdataset:BlockShuffling",
         {
             "block_size": {"$ref": "#/$defs/block_size"},
-            "drop_last": {"type": "boolean", "description": "Where the cells do not fill whole blocks, leave "
-                          "out, at random, as many as are too many; scDataset's default is false."},
+            "drop_last": {
+                "description": "Where the cells do not fill whole blocks, leave out, at random, as many as are "
+                "too many; scDataset's default is false.", "type": "boolean",
+            },
         },
         required=("block_size",), swept_as="block_shuffling",
     ),
@@ -46,11 +48,14 @@ SAMPLERS = {
             "block_size": {"$ref": "#/$defs/block_size"},
             "total_size": {"type": "integer", "minimum": 1,
                            "description": "Draws an epoch; absent, as many as train cells."},
-            "replace": {"type": "boolean", "description": "Draw with replacement; scDataset's default is true. "
-                        "With false, `sampling_size` and `total_size` must be given too."},
-            "sampling_size": {"type": "integer", "minimum": 1, "description": "Only with `replace: false`: draws "
-                              "of a round. Within a round no cell comes twice; rounds follow each other until "
-                              "there are `total_size` draws."},
+            "replace": {
+                "description": "Draw with replacement; scDataset's default is true. With false, `sampling_size` "
+                "and `total_size` must be given too.", "type": "boolean",
+            },
+            "sampling_size": {
+                "description": "Only with `replace: false`: draws of a round. Within a round no cell comes twice; "
+                "rounds follow each other until there are `total_size` draws.", "type": "integer", "minimum": 1,
+            },
         },
         required=("block_size",), weighted=True, swept_as="block_weighted",
     ),
