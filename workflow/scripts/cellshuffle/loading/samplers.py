@@ -22,45 +22,57 @@ class SamplerEntry:
     swept_as: str | None = None  # how `sweep` begins its strategies' names; None: not swept
 
 
+def key(value_type: str, description: str, **limits: object) -> dict:
+    """JSON schema of one key of a strategy."""
+    return {"type": value_type, "description": description, **limits}
+
+
+BLOCK_SIZE = {"$ref": "#/$defs/block_size"}
 # In the order of the documentation. A new sampler is one more entry; its class has `get_indices` and
 # `get_len` as scDataset's own have them.
-# fmt: off
 SAMPLERS = {
     "Streaming": SamplerEntry(
         "scdataset:Streaming",
-        {"shuffle": {"description": "Shuffle within every fetch.", "type": "boolean", "default": False}},
+        {"shuffle": key("boolean", "Shuffle within every fetch.", default=False)},
         sequential=True,
     ),
     "BlockShuffling": SamplerEntry(
         "scdataset:BlockShuffling",
         {
-            "block_size": {"$ref": "#/$defs/block_size"},
-            "drop_last": {
-                "description": "Where the cells do not fill whole blocks, leave out, at random, as many as are "
-                "too many; scDataset's default is false.", "type": "boolean",
-            },
+            "block_size": BLOCK_SIZE,
+            "drop_last": key(
+                "boolean",
+                "Where the cells do not fill whole blocks, leave out, at random, as many as are too many; "
+                "scDataset's default is false.",
+            ),
         },
-        required=("block_size",), swept_as="block_shuffling",
+        required=("block_size",),
+        swept_as="block_shuffling",
     ),
     "BlockWeightedSampling": SamplerEntry(
         "cellshuffle.loading.weighted:SortedBlockWeightedSampling",
         {
-            "block_size": {"$ref": "#/$defs/block_size"},
-            "total_size": {"type": "integer", "minimum": 1,
-                           "description": "Draws an epoch; absent, as many as train cells."},
-            "replace": {
-                "description": "Draw with replacement; scDataset's default is true. With false, `sampling_size` "
-                "and `total_size` must be given too.", "type": "boolean",
-            },
-            "sampling_size": {
-                "description": "Only with `replace: false`: draws of a round. Within a round no cell comes twice; "
-                "rounds follow each other until there are `total_size` draws.", "type": "integer", "minimum": 1,
-            },
+            "block_size": BLOCK_SIZE,
+            "total_size": key(
+                "integer", "Draws an epoch; absent, as many as train cells.", minimum=1
+            ),
+            "replace": key(
+                "boolean",
+                "Draw with replacement; scDataset's default is true. With false, `sampling_size` and "
+                "`total_size` must be given too.",
+            ),
+            "sampling_size": key(
+                "integer",
+                "Only with `replace: false`: draws of a round. Within a round no cell comes twice; rounds "
+                "follow each other until there are `total_size` draws.",
+                minimum=1,
+            ),
         },
-        required=("block_size",), weighted=True, swept_as="block_weighted",
+        required=("block_size",),
+        weighted=True,
+        swept_as="block_weighted",
     ),
 }
-# fmt: on
 
 
 def is_weighted(entry):
