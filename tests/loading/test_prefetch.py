@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cellshuffle.errors import InputError
-from cellshuffle.loading.prefetch import by_process, by_thread, parts
+from cellshuffle.loading.prefetch import by_process, by_thread, tensors_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import REPOSITORY
@@ -36,7 +36,7 @@ def test_a_process_hands_over_every_array(items, depth):
     found = list(by_process(iter(items), depth))
     assert len(found) == len(items)
     for (whole, layout), arrays in zip(found, items, strict=True):
-        for tensor, array in zip(parts(whole, layout), arrays, strict=True):
+        for tensor, array in zip(tensors_of(whole, layout), arrays, strict=True):
             assert str(tensor.dtype) == f"torch.{array.dtype}"
             np.testing.assert_array_equal(tensor.numpy(), array)
 
@@ -92,14 +92,14 @@ def test_a_process_that_was_killed_is_told():
 CONSUMER = """
 import os, sys
 import numpy as np
-from cellshuffle.loading.prefetch import by_process, parts
+from cellshuffle.loading.prefetch import by_process, tensors_of
 
 def items():
     while True:
         yield [np.array([os.getpid()])]
 
 for whole, layout in by_process(items(), 3):
-    print(int(parts(whole, layout)[0]), flush=True)
+    print(int(tensors_of(whole, layout)[0]), flush=True)
     sys.stdin.readline()
 """
 

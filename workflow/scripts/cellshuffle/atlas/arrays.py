@@ -197,8 +197,8 @@ def touched_chunks(starts, stops, chunk):
     full = stops > starts
     first, last = starts[full] // chunk, (stops[full] - 1) // chunk
     count = last - first + 1
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.unique(np.repeat(first, count) + within)
+    chunk_of_interval = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.unique(np.repeat(first, count) + chunk_of_interval)
 
 
 def _batched(iterable, size):

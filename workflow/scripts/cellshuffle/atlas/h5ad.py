@@ -45,23 +45,23 @@ def _brief(error):
 
 
 def member(file, name):
-    """`file[name]`, refusing what leads out of the file; InputError when it is not there."""
-    here = file
+    """`file[name]`, refusing what leads out of the file; InputError when it does not exist."""
+    element = file
     for part in name.strip("/").split("/"):
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
+        link = element.get(part, getlink=True) if isinstance(element, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
             raise InputError(
                 f"{file.file.filename}: {name} is a link to another file, which is not followed"
             )
-        if link is None or part not in here:
-            there = ", ".join(here) if isinstance(here, h5py.Group) else "no members"
-            raise InputError(f"{file.file.filename}: has no {name} ({here.name} has: {there})")
-        here = here[part]
-        if isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
+        if link is None or part not in element:
+            members = ", ".join(element) if isinstance(element, h5py.Group) else "no members"
+            raise InputError(f"{file.file.filename}: has no {name} ({element.name} has: {members})")
+        element = element[part]
+        if isinstance(element, h5py.Dataset) and (element.external or element.is_virtual):
             raise InputError(
                 f"{file.file.filename}: {name} is stored in another file, which is not followed"
             )
-    return here
+    return element
 
 
 def attribute(element, name, default=None):

@@ -1,4 +1,4 @@
-"""What is prepared ahead of its use: by a thread, or by a process of its own.
+"""Items prepared ahead of their use, by a thread or by a process.
 
 A step on the CPU takes far longer than its batch takes to prepare, and a thread does. On a GPU both
 are many short calls, for each of which two threads of one Python wait for each other
@@ -23,15 +23,15 @@ import torch
 
 from cellshuffle.errors import InputError
 
-ALIGNED = 16  # bytes; a tensor of any type may begin there
-MOST_SLOTS = 256  # each takes a file descriptor
+ALIGNED = 16  # bytes; a tensor of any type may begin at a multiple
+MOST_BUFFERS = 256  # each takes a file descriptor
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 
 
 def by_thread(items, depth):
     """Yield `items` in order while a thread prepares up to `depth` more; depth 0 prepares none.
 
-    An exception in the thread is raised here. The thread ends when the consumer stops early.
+    An exception in the thread is raised in the consumer. The thread ends when the consumer stops early.
     """
     if depth == 0:
         yield from items
@@ -71,25 +71,25 @@ def by_thread(items, depth):
 
 
 def by_process(items, depth):
-    """Yield `items`, each a list of arrays, in order, each as the bytes of all and their layout: see `parts`.
+    """Yield (content, layout) of `items`, lists of arrays, in order; `tensors_of` makes tensors of them.
 
-    The bytes are one tensor, which a GPU can fetch by itself. A forked process prepares up to `depth`
-    (at least 1) of them ahead, in memory that both share. Its exceptions are raised here; InputError
-    when it was killed. It ends when the consumer does.
+    content: all bytes of an item as one tensor, which a GPU can fetch by itself. A forked process
+    prepares up to `depth` (at least 1) items ahead, in memory that both share. Its exceptions are raised
+    in the consumer; InputError when it was killed. It ends when the consumer does.
     """
     # Items hold open files, which no other way of starting a process passes on.
     context = multiprocessing.get_context("fork")
-    slots = [Slot() for _ in range(min(depth, MOST_SLOTS))]
-    here, there = context.Pipe()
+    buffers = [SharedBuffer() for _ in range(min(depth, MOST_BUFFERS))]
+    parent_end, child_end = context.Pipe()
     process = context.Process(
-        target=_fill, args=(items, slots, here, there, os.getpid()), daemon=True
+        target=_prepare, args=(items, buffers, parent_end, child_end, os.getpid()), daemon=True
     )
     process.start()
-    there.close()
+    child_end.close()
     try:
-        for slot in itertools.cycle(slots):
+        for buffer in itertools.cycle(buffers):
             try:
-                layout = here.recv()
+                layout = parent_end.recv()
             except (EOFError, ConnectionError):
                 process.join()
                 raise InputError(
@@ -100,47 +100,47 @@ def by_process(items, depth):
                 return
             if isinstance(layout, BaseException):
                 raise layout
-            whole = slot.read(layout[-1].stop)
+            content = buffer.read(layout[-1].stop)
             with suppress(OSError):  # it has prepared the last one and is gone
-                here.send_bytes(b"taken")
-            yield whole, layout
+                parent_end.send_bytes(b"taken")
+            yield content, layout
     finally:
         process.kill()
         process.join()
-        here.close()
-        for slot in slots:
-            slot.close()
+        parent_end.close()
+        for buffer in buffers:
+            buffer.close()
 
 
-def parts(whole, layout):
+def tensors_of(content, layout):
     """The arrays of an item as tensors: parts of its bytes, wherever these are."""
     return [
-        whole[part.start : part.stop].view(getattr(torch, part.dtype)).view(part.shape)
+        content[part.start : part.stop].view(getattr(torch, part.dtype)).view(part.shape)
         for part in layout
     ]
 
 
-def _fill(items, slots, here, there, parent):
-    """What the other process does: an item to each slot in turn, once the one before was taken."""
-    here.close()
+def _prepare(items, buffers, parent_end, child_end, parent):
+    """What the other process does: an item to each buffer in turn, once the one before was taken."""
+    parent_end.close()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the training
     if os.getppid() != parent:
         return
     try:
         for number, arrays in enumerate(items):
-            if number >= len(slots):
-                there.recv_bytes()
-            there.send(slots[number % len(slots)].write(arrays))
-        there.send(None)
+            if number >= len(buffers):
+                child_end.recv_bytes()
+            child_end.send(buffers[number % len(buffers)].write(arrays))
+        child_end.send(None)
     except (EOFError, ConnectionError):
         pass  # the training has ended
     except BaseException as error:  # handed to the consumer, whatever it is
         with suppress(OSError):
-            there.send(_told(error))
+            child_end.send(_raisable(error))
 
 
-def _told(error):
-    """The error with the story of this process, as something that another can raise."""
+def _raisable(error):
+    """The error with the traceback of this process, as something that another can raise."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -158,7 +158,7 @@ class Part(NamedTuple):
     stop: int
 
 
-class Slot:
+class SharedBuffer:
     """Memory that two processes share, as large as the largest item it has held."""
 
     def __init__(self):
@@ -175,19 +175,19 @@ class Slot:
             layout.append(Part(array.dtype.name, array.shape, start, stop))
         if len(self.map) < stop:
             os.ftruncate(self.file, stop)
-        self._reach(stop)
+        self._map_up_to(stop)
         for array, part in zip(arrays, layout, strict=True):
             np.ndarray(part.shape, array.dtype, self.map, part.start)[...] = array
         return layout
 
     def read(self, stop):
         """A copy of the first `stop` bytes, pinned where there is a GPU."""
-        self._reach(stop)
-        whole = torch.empty(stop, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
-        whole.numpy()[:] = np.frombuffer(self.map, np.uint8, stop)
-        return whole
+        self._map_up_to(stop)
+        content = torch.empty(stop, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+        content.numpy()[:] = np.frombuffer(self.map, np.uint8, stop)
+        return content
 
-    def _reach(self, stop):
+    def _map_up_to(self, stop):
         """Map the first `stop` bytes, if the map ends before."""
         if len(self.map) < stop:
             self.map = mmap.mmap(self.file, stop)

@@ -7,7 +7,7 @@ import numpy as np
 
 from cellshuffle.atlas.plates import Rows
 from cellshuffle.loading.minibatches import Batch, epoch_batches
-from cellshuffle.loading.prefetch import by_process, by_thread, parts
+from cellshuffle.loading.prefetch import by_process, by_thread, tensors_of
 from cellshuffle.training import distributed
 from cellshuffle.training.counts import DenseCounts, SparseCounts, counts_type, on_device
 
@@ -59,9 +59,9 @@ def device_batches(batches, transform, n_genes, device, prefetch, gradient=True)
         for cells, counts, labels in prepared()
     )
     for content, layout in by_process(arrays, prefetch):
-        (cells,) = parts(content, layout[:1])
+        (cells,) = tensors_of(content, layout[:1])
         if len(layout) == 1:
             yield cells.numpy(), None, None
             continue
-        _, labels, *tensors = parts(content.to(device, non_blocking=True), layout)
+        _, labels, *tensors = tensors_of(content.to(device, non_blocking=True), layout)
         yield cells.numpy(), DenseCounts.from_tensors(tensors, transform, n_genes), labels

@@ -17,11 +17,11 @@ def join(device):
     if "TORCHELASTIC_RUN_ID" in os.environ and not dist.is_initialized():
         on_gpu = device == "cuda"
         if on_gpu:
-            rank, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-            if rank >= there:
+            rank, n_gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+            if rank >= n_gpus:
                 raise InputError(
                     f"training: world_size: {rank + 1} processes on this machine need a GPU each, "
-                    f"PyTorch finds {there}"
+                    f"PyTorch finds {n_gpus}"
                 )
             torch.cuda.set_device(rank)
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
