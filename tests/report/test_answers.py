@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 import synthetic_run
-from cellshuffle import phrasing as words
+from cellshuffle import phrasing
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.report import answers
 from cellshuffle.report.markdown import comparison_markdown
@@ -123,17 +123,17 @@ def test_a_run_without_streaming_is_not_blamed_on_it():
 
 
 def test_words():
-    assert words.words("moa_fine") == "MoA fine"
-    assert words.within("moa_fine") == "MoA fine"
-    assert words.within("Block_shuffling") == "block shuffling"
-    assert words.plates([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
-    assert words.plates([14]) == "plate 14"
-    assert words.plates(["A1", "B2"]) == "plates A1 and B2"
-    assert words.duration(7.25) == "7.2 s"
-    assert words.duration(150) == "2.5 min"
-    assert words.duration(11_000) == "3.06 h"
-    assert words.signed(0.0124) == "+0.012" and words.signed(-0.0124) == "-0.012"
-    assert {words.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
+    assert phrasing.display_name("moa_fine") == "MoA fine"
+    assert phrasing.in_sentence("moa_fine") == "MoA fine"
+    assert phrasing.in_sentence("Block_shuffling") == "block shuffling"
+    assert phrasing.plate_ranges([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
+    assert phrasing.plate_ranges([14]) == "plate 14"
+    assert phrasing.plate_ranges(["A1", "B2"]) == "plates A1 and B2"
+    assert phrasing.duration(7.25) == "7.2 s"
+    assert phrasing.duration(150) == "2.5 min"
+    assert phrasing.duration(11_000) == "3.06 h"
+    assert phrasing.signed(0.0124) == "+0.012" and phrasing.signed(-0.0124) == "-0.012"
+    assert {phrasing.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
 
 
 def test_nothing_is_negative_zero():

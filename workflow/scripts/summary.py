@@ -7,7 +7,7 @@ import yaml
 from cellshuffle.analysis.comparison import METRICS, baseline_of, read_table
 from cellshuffle.files import read_json, write_text
 from cellshuffle.jobs.run import run_rule
-from cellshuffle.phrasing import METRIC_WORDS, duration, signed, within, words
+from cellshuffle.phrasing import METRIC_NAMES, display_name, duration, in_sentence, signed
 from cellshuffle.report import answers
 from cellshuffle.report.figures.read import (
     headline_task,
@@ -54,7 +54,7 @@ def answer_page(inputs, config, table, history):
     reached = time_to(history, f"{task}/macro_f1", target)
     n_test = read_json(inputs.scores[0])["n_test"]
     header = ["Strategy", "Training cells per second", "Training time", "Waiting for data",
-              "Peak memory", f"Time to macro F1 {target:.2f} on {within(task)}"]  # fmt: skip
+              "Peak memory", f"Time to macro F1 {target:.2f} on {in_sentence(task)}"]  # fmt: skip
     parts = [
         heading("Which strategy should I use?"),
         f"<p><strong>{_escape(headline)}</strong></p>",
@@ -63,7 +63,7 @@ def answer_page(inputs, config, table, history):
         heading("How sure is that?"),
         bullets(answers.certainty(table, config, baseline, n_test)),
         *(
-            paragraph(f"{words(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
+            paragraph(f"{display_name(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
             for t in config["tasks"]
         ),
         heading("What does it cost?"),
@@ -91,8 +91,8 @@ def table_page(table, config):
               "95% high", "Against the baseline"]  # fmt: skip
     rows = []
     for row in table.itertuples():
-        names = [(words(row.strategy), row.strategy), (words(row.task), row.task)]
-        score = [(METRIC_WORDS[row.metric], row.metric)]
+        names = [(display_name(row.strategy), row.strategy), (display_name(row.task), row.task)]
+        score = [(METRIC_NAMES[row.metric], row.metric)]
         numbers = [row.mean, row.sd, row.n, row.rank, row.difference, row.low, row.high]
         shown = ["{:.4f}".format] * 2 + ["{:.0f}".format] * 2 + [lambda x: signed(x, 4)] * 3
         cells = [
@@ -101,9 +101,9 @@ def table_page(table, config):
         ]
         rows.append([*names, *score, *cells, (row.verdict, row.verdict)])
     menus = [
-        chooser("Strategy", 0, [(s, words(s)) for s in config["strategies"]]),
-        chooser("Task", 1, [(t, words(t)) for t in config["tasks"]]),
-        chooser("Score", 2, [(m, METRIC_WORDS[m]) for m in METRICS], "macro_f1"),
+        chooser("Strategy", 0, [(s, display_name(s)) for s in config["strategies"]]),
+        chooser("Task", 1, [(t, display_name(t)) for t in config["tasks"]]),
+        chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
     ]
     return page("Comparison", *menus, sortable_table(header, rows), script=SORT)
 
@@ -115,7 +115,7 @@ def settings_page(config, history):
     last = history.groupby(["strategy", "seed"], sort=False).last()
     tested = history.groupby(["strategy", "seed"], sort=False)["test_seconds"].sum()
     runs = [
-        [words(strategy), seed, duration(own["train_seconds"]), duration(tested[strategy, seed]),
+        [display_name(strategy), seed, duration(own["train_seconds"]), duration(tested[strategy, seed]),
          f"{own['peak_memory_mib']:,.0f} MiB"]
         for (strategy, seed), own in last.iterrows()
     ]  # fmt: skip

@@ -5,7 +5,14 @@ import numpy as np
 from cellshuffle.analysis.comparison import HIGHER, LOWER, SAME, baseline_of
 from cellshuffle.analysis.intervals import chance, counted
 from cellshuffle.loading.samplers import is_sequential
-from cellshuffle.phrasing import duration, listed, signed, tested_on, within, words
+from cellshuffle.phrasing import (
+    display_name,
+    duration,
+    in_sentence,
+    join_words,
+    signed,
+    test_set_name,
+)
 
 # Share of the fastest's speed beyond which another is not told from it; in short trainings, of few seconds.
 NEAR, NEAR_IF_SHORT, SHORT = 0.9, 0.5, 10
@@ -28,14 +35,16 @@ def verdicts(table, task, baseline):
         chosen = chosen.sort_values("difference", ascending=verdict == LOWER, kind="stable")
         if len(chosen):
             parts = [
-                f"{within(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
+                f"{in_sentence(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
                 f"to {signed(row.high)})"
                 for row in chosen.itertuples()
             ]
-            sentences.append(f"{verdict.capitalize()} than {within(baseline)}: {listed(parts)}.")
+            sentences.append(
+                f"{verdict.capitalize()} than {in_sentence(baseline)}: {join_words(parts)}."
+            )
     same = rows.loc[rows["verdict"] == SAME, "strategy"]
     if len(same):
-        sentences.append(f"Not distinguishable: {listed(within(s) for s in same)}.")
+        sentences.append(f"Not distinguishable: {join_words(in_sentence(s) for s in same)}.")
     return sentences
 
 
@@ -76,30 +85,36 @@ def which(table, speeds, baseline, seconds):
     fastest = max(equals, key=lambda s: np.mean(speeds[s]))
     least = (NEAR if seconds >= SHORT else NEAR_IF_SHORT) * np.min(speeds[fastest])
     best = [s for s in equals if s == fastest or np.max(speeds[s]) >= least]
-    headline = f"Any of {listed(map(within, best))}." if len(best) > 1 else f"{words(fastest)}."
+    headline = (
+        f"Any of {join_words(map(in_sentence, best))}."
+        if len(best) > 1
+        else f"{display_name(fastest)}."
+    )
     others = [s for s in best if s != baseline]
     reasons = []
     if most:
-        tasks = listed(f"{within(s)} on {listed(map(within, higher[s]))}" for s in best)
-        reasons.append(f"Higher than {within(baseline)}: {tasks}; nowhere lower.")
+        tasks = join_words(
+            f"{in_sentence(s)} on {join_words(map(in_sentence, higher[s]))}" for s in best
+        )
+        reasons.append(f"Higher than {in_sentence(baseline)}: {tasks}; nowhere lower.")
     elif not any(up or down for up, down in stand.values()) and half_width(table) > BLURRED:
         headline = "This run cannot tell."
         reasons.append(
-            f"No macro F1 can be told from that of {within(baseline)}, and differences below about "
+            f"No macro F1 can be told from that of {in_sentence(baseline)}, and differences below about "
             f"{half_width(table):.2f} cannot be seen here. Test on more cells, or train with more seeds."
         )
     elif others:
         reasons.append(
-            f"On no task can the macro F1 of {listed(map(within, others))} be told from that of "
-            f"{within(baseline)}."
+            f"On no task can the macro F1 of {join_words(map(in_sentence, others))} be told from that of "
+            f"{in_sentence(baseline)}."
         )
     reasons += by_chance(table, best)
     if len(equals) > 1:
         reasons += pace(best, equals, speeds)
     worse = [s for s, (_, down) in stand.items() if down]
     if worse:
-        names = listed(within(s) for s in worse)
-        reasons.append(f"Lower than {within(baseline)} on at least one task: {names}.")
+        names = join_words(in_sentence(s) for s in worse)
+        reasons.append(f"Lower than {in_sentence(baseline)} on at least one task: {names}.")
     return headline, reasons
 
 
@@ -109,7 +124,9 @@ def by_chance(table, best):
     rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
     if rows.empty:
         return []
-    cases = listed(f"{within(row.strategy)} on {within(row.task)}" for row in rows.itertuples())
+    cases = join_words(
+        f"{in_sentence(row.strategy)} on {in_sentence(row.task)}" for row in rows.itertuples()
+    )
     return [
         f"Lower by a 95% interval of its own, which may be chance among the {n_compared(table)} "
         f"comparisons made here: {cases}."
@@ -121,20 +138,20 @@ def pace(best, equals, speeds):
 
     best: those whose speeds are not told from the fastest one's.
     """
-    told = {s: f"{within(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
+    told = {s: f"{in_sentence(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
     slower = [s for s in equals if s not in best]
     if len(best) > 1:
         sentences = [
             "Too close in speed to be told apart on this machine, in training cells per second: "
-            f"{listed(told[s] for s in best)}."
+            f"{join_words(told[s] for s in best)}."
         ]
     else:
         sentences = [
-            f"{words(best[0])} was the fastest of the {len(equals)} strategies whose scores are not told "
-            f"apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
+            f"{display_name(best[0])} was the fastest of the {len(equals)} strategies whose scores are "
+            f"not told apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
         ]
     if slower:
-        sentences.append(f"Slower with every seed: {listed(told[s] for s in slower)}.")
+        sentences.append(f"Slower with every seed: {join_words(told[s] for s in slower)}.")
     return sentences
 
 
@@ -150,12 +167,12 @@ def certainty(table, config, baseline, n_test):
     compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
     sentences = [
         f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
-        f"{n_test:,} cells ({tested_on(config)})."
+        f"{n_test:,} cells ({test_set_name(config)})."
     ]
     if compared.empty:
         return sentences
     sentences.append(
-        f"Differences from {within(baseline)} carry 95% intervals over test cells"
+        f"Differences from {in_sentence(baseline)} carry 95% intervals over test cells"
         f"{' and seeds' if seeds > 1 else ''}; half their width is {half_width(table):.3f} of "
         "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
@@ -185,7 +202,7 @@ def cost_rows(totals, reached):
     for strategy, own in totals.groupby("strategy", sort=False):
         time = times[strategy]
         rows.append([
-            words(strategy),
+            display_name(strategy),
             f"{own['cells_per_second'].mean():,.0f}",
             duration(own["train_seconds"].mean()),
             f"{own['waiting'].mean():.0%}",
@@ -211,31 +228,33 @@ def why(table, config, strips, entropies, task):
     score = rows["mean"]
     if rows.loc[stream, "verdict"] != LOWER:
         return [
-            f"It does not, here: on {within(task)} {within(stream)} scores {score[stream]:.3f}, not lower "
-            f"than {within(baseline_of(config))} by more than chance ({score[baseline_of(config)]:.3f})."
+            f"It does not, here: on {in_sentence(task)} {in_sentence(stream)} scores {score[stream]:.3f}, "
+            f"not lower than {in_sentence(baseline_of(config))} by more than chance "
+            f"({score[baseline_of(config)]:.3f})."
         ]
     if strip.shape[1] == 2:
         return [
             "All training cells are of one plate. "
-            f"{words(stream)} reads them in the order on disk: on {within(task)} it scores "
-            f"{score[stream]:.3f} on {tested_on(config)}, against {score[best]:.3f} for {within(best)}."
+            f"{display_name(stream)} reads them in the order on disk: on {in_sentence(task)} it scores "
+            f"{score[stream]:.3f} on {test_set_name(config)}, against {score[best]:.3f} for "
+            f"{in_sentence(best)}."
         ]
     sentences.append(
-        f"{words(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of the "
-        f"minibatches come from a single plate, so a minibatch holds {mixed[stream]:.2f} bits of plate "
-        f"entropy, against {mixed[best]:.2f} for {within(best)}."
+        f"{display_name(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of "
+        f"the minibatches come from a single plate, so a minibatch holds {mixed[stream]:.2f} bits of plate "
+        f"entropy, against {mixed[best]:.2f} for {in_sentence(best)}."
     )
     sentences.append(
         f"It ends every epoch on plate {end.astype(float).idxmax()}, and the model keeps what it saw last: "
-        f"on {within(task)} it scores {score[stream]:.3f} on {tested_on(config)}, "
+        f"on {in_sentence(task)} it scores {score[stream]:.3f} on {test_set_name(config)}, "
         f"against {score[best]:.3f}."
     )
     buffered = [s for s in streams if config["strategies"][s].get("shuffle")]
     if buffered and buffered[0] != stream:
         sentences.append(
-            f"Shuffling inside a buffer does not help ({within(buffered[0])}: {mixed[buffered[0]]:.2f} bits, "
-            f"macro F1 {score[buffered[0]]:.3f}): its buffer of {_buffer(config, buffered[0]):,} cells "
-            "holds neighbours, of one plate or two."
+            f"Shuffling inside a buffer does not help ({in_sentence(buffered[0])}: "
+            f"{mixed[buffered[0]]:.2f} bits, macro F1 {score[buffered[0]]:.3f}): its buffer "
+            f"of {_buffer(config, buffered[0]):,} cells holds neighbours, of one plate or two."
         )
     return sentences
 

@@ -2,14 +2,14 @@
 
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.phrasing import (
-    METRIC_WORDS,
-    listed,
+    METRIC_NAMES,
+    display_name,
+    in_sentence,
+    join_words,
     mean_sd,
-    plates,
+    plate_ranges,
     signed,
-    tested_on,
-    within,
-    words,
+    test_set_name,
 )
 from cellshuffle.report.answers import macro_f1, n_compared, standing, verdicts
 
@@ -29,15 +29,19 @@ def comparison_markdown(table, config, baseline):
     lines = [
         f"# {len(strategies)} loading strateg{'ies' if len(strategies) > 1 else 'y'} compared",
         "",
-        f"Tested on {tested_on(config)}, trained on {plates(config['atlas']['train_plates'])}; {spread}.",
+        f"Tested on {test_set_name(config)}, trained on "
+        f"{plate_ranges(config['atlas']['train_plates'])}; {spread}.",
         "",
         "## Macro F1",
         "",
         "In brackets the rank among the strategies, 1 being the best.",
         "",
         *markdown_table(
-            ["Strategy", *map(words, tasks)],
-            [[words(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies],
+            ["Strategy", *map(display_name, tasks)],
+            [
+                [display_name(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)]
+                for s in strategies
+            ],
         ),
     ]
     if len(strategies) > 1:
@@ -45,11 +49,11 @@ def comparison_markdown(table, config, baseline):
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [
-            [words(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
+            [display_name(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
             for s in strategies
         ]
-        header = ["Strategy", *(METRIC_WORDS[m] for m in METRICS)]
-        lines += ["", f"### {words(task)}", "", *markdown_table(header, rows)]
+        header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
+        lines += ["", f"### {display_name(task)}", "", *markdown_table(header, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -59,20 +63,23 @@ def _differences(table, own, strategies, tasks, baseline, seeds):
     over = "test cells and seeds" if seeds > 1 else "test cells"
     return [
         "",
-        f"## Difference from {within(baseline)}, in macro F1",
+        f"## Difference from {in_sentence(baseline)}, in macro F1",
         "",
         f"With 95% intervals over {over}. Bold: the interval excludes 0.",
         "",
         *markdown_table(
-            ["Strategy", *map(words, tasks)],
-            [[words(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in others],
+            ["Strategy", *map(display_name, tasks)],
+            [
+                [display_name(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)]
+                for s in others
+            ],
         ),
         "",
         "## In words",
         "",
         _overall(table, baseline),
         "",
-        *[f"- **{words(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
+        *[f"- **{display_name(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
     ]
 
 
@@ -99,10 +106,10 @@ def _overall(table, baseline):
     for what, kind in groups.items():
         names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
         if names:
-            parts.append(f"{what}: {listed(map(within, names))}")
+            parts.append(f"{what}: {join_words(map(in_sentence, names))}")
     many = n_compared(table)
     over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
-    told = f"Against {within(baseline)}, {over}: {'; '.join(parts)}."
+    told = f"Against {in_sentence(baseline)}, {over}: {'; '.join(parts)}."
     if many > 1:
         told += (
             f" Of {many} comparisons so many differences count here that on average at most one in twenty "

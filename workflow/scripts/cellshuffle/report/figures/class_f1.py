@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellshuffle.phrasing import tested_on, words
+from cellshuffle.phrasing import display_name, test_set_name
 from cellshuffle.report.figures.style import (
     footnote,
     grid_of,
@@ -40,13 +40,13 @@ def draw(confusions, config):
         axes.set_ylim(0, 1.02)
         axes.locator_params(axis="x", integer=True, nbins=7)
         axes.grid(axis="y")
-        title(axes, words(task))
+        title(axes, display_name(task))
         axes.set_xlabel(f"rank of the class, best first (of {n})")
         axes.set_ylabel("F1 of the class")
     for axes in grid.flat[len(confusions) :]:
         axes.set_visible(False)
     figure.align_ylabels(grid)
-    on = tested_on(config)
+    on = test_set_name(config)
     footnote(figure, f"classes present on {on}; predictions of all seeds together")
     legend(figure, strategies)
     return figure

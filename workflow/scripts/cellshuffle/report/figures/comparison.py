@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from cellshuffle.phrasing import mean_sd, tested_on, words
+from cellshuffle.phrasing import display_name, mean_sd, test_set_name
 from cellshuffle.report.figures.style import (
     GREY,
     beside,
@@ -27,7 +27,7 @@ def draw(metrics, comparison, config, published=None):
         marked |= _panel(axes, task, strategies, metrics, comparison, published)
     for axes in grid.flat[len(tasks) :]:
         axes.set_visible(False)
-    footnote(figure, f"macro F1 on {tested_on(config)} (0 to 1, higher is better)")
+    footnote(figure, f"macro F1 on {test_set_name(config)} (0 to 1, higher is better)")
     _legend(figure, marked, len(config["training"]["seeds"]))
     return figure
 
@@ -62,7 +62,7 @@ def _panel(axes, task, strategies, metrics, comparison, published):
     strategy_rows(axes, strategies)
     axes.set_xlim(0, min(1, top * 1.05))
     axes.locator_params(axis="x", nbins=5)
-    title(axes, words(task))
+    title(axes, display_name(task))
     return bool(known)
 
 

@@ -5,7 +5,7 @@ from textwrap import wrap
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from cellshuffle.phrasing import natural, tested_on, within, words
+from cellshuffle.phrasing import display_name, in_sentence, natural_key, test_set_name
 from cellshuffle.report.figures.style import new_figure
 
 NAMED, FEW = 60, 9  # up to this many classes and strategies every class is named
@@ -39,7 +39,7 @@ def draw(counts, names, task, config):
         )  # fmt: skip
         if len(rows) < len(columns):
             axes.axvline(len(rows) - 0.5, color="#D55E00", linewidth=1)
-        axes.set_title("\n".join(wrap(words(strategy), side * 13)), fontsize=7)
+        axes.set_title("\n".join(wrap(display_name(strategy), side * 13)), fontsize=7)
         axes.spines[:].set(visible=True, linewidth=0.4)
     for axes in grid.flat[len(strategies) :]:
         axes.set_visible(False)
@@ -65,7 +65,7 @@ def _layout(n, n_columns, names):
 
 
 def _name_axes(figure, grid, n, names, n_rows, named, task, config):
-    on = tested_on(config)
+    on = test_set_name(config)
     across = grid.shape[1]
     for k, axes in enumerate(grid.flat[:n]):
         bottom = k + across >= n
@@ -77,8 +77,8 @@ def _name_axes(figure, grid, n, names, n_rows, named, task, config):
             axes.set_xticks([])
         axes.tick_params(length=0, labelbottom=bottom and named)
     rest = f" | {_classes(len(names) - n_rows)} not on {on}" if n_rows < len(names) else ""
-    figure.supxlabel(f"predicted {within(task)}: {_classes(n_rows)} on {on}{rest}", fontsize=8)
-    figure.supylabel(f"true {within(task)}", fontsize=8)
+    figure.supxlabel(f"predicted {in_sentence(task)}: {_classes(n_rows)} on {on}{rest}", fontsize=8)
+    figure.supylabel(f"true {in_sentence(task)}", fontsize=8)
 
 
 def _classes(n):
@@ -90,7 +90,7 @@ def natural_order(names):
     try:
         return np.argsort([float(name) for name in names], kind="stable")
     except ValueError:
-        return np.array(sorted(range(len(names)), key=lambda code: natural(names[code])))
+        return np.array(sorted(range(len(names)), key=lambda code: natural_key(names[code])))
 
 
 def _shown(names):

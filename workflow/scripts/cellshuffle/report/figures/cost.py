@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellshuffle.phrasing import within
+from cellshuffle.phrasing import in_sentence
 from cellshuffle.report.figures.read import target_score, time_to, totals
 from cellshuffle.report.figures.style import (
     beside,
@@ -28,7 +28,7 @@ def draw(history, comparison, config, task):
     mib, memory_word = memory_unit(cost["peak_memory_mib"].max())
     panels = [
         ("Throughput", "cells per second (higher is better)", cost, "cells_per_second", 1),
-        (f"Time to macro F1 {target:.2f} on {within(task)}", f"training time ({time_word})",
+        (f"Time to macro F1 {target:.2f} on {in_sentence(task)}", f"training time ({time_word})",
          reached, "seconds", seconds),
         ("Waiting for data", "share of training time (%)", cost, "waiting", 0.01),
         ("Peak memory", f"of the training process ({memory_word})", cost, "peak_memory_mib", mib),

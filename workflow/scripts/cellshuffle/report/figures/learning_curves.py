@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cellshuffle.phrasing import tested_on, words
+from cellshuffle.phrasing import display_name, test_set_name
 from cellshuffle.report.figures.style import (
     footnote,
     legend,
@@ -33,12 +33,12 @@ def draw(history, config):
             axes.grid(axis="y")
             axes.set_xlim(left=0)
             short_ticks(axes.xaxis, 4)
-        _score_axes(row[:2], words(task))
+        _score_axes(row[:2], display_name(task))
         _loss_axes(row[2:])
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
     figure.align_ylabels(grid)
-    footnote(figure, f"macro F1 and loss on {tested_on(config)}")
+    footnote(figure, f"macro F1 and loss on {test_set_name(config)}")
     legend(figure, strategies)
     return figure
 

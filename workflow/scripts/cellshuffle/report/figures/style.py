@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from cellshuffle.files import whole
-from cellshuffle.phrasing import words
+from cellshuffle.phrasing import display_name
 
 WIDTH = 7.2  # inches: two columns of a journal page
 GREY = "#777777"
@@ -53,7 +53,7 @@ def grid_of(n, columns=2):
 
 def legend_grid(strategies, width=WIDTH):
     """Rows and columns of the legend of the strategies, by the length of their names."""
-    longest = max(len(words(s)) for s in strategies)
+    longest = max(len(display_name(s)) for s in strategies)
     columns = int(np.clip(width * 17 / (longest + 8), 1, len(strategies)))
     return grid_of(len(strategies), -(-len(strategies) // -(-len(strategies) // columns)))
 
@@ -68,7 +68,7 @@ def legend(figure, strategies, lines=True, shown=None):
     no_line = {} if lines else {"linestyle": "none"}
     shown = shown or strategies
     look = looks(strategies)
-    handles = [Line2D([], [], label=words(s), **(look[s] | no_line)) for s in shown]
+    handles = [Line2D([], [], label=display_name(s), **(look[s] | no_line)) for s in shown]
     figure.legend(
         handles=handles, loc="outside upper left", ncols=legend_grid(shown)[1],
         handlelength=2.2 if lines else 1, columnspacing=1.4,
@@ -95,7 +95,7 @@ def strategy_rows(axes, strategies, labels=True):
     """Make y a list of strategies, the first on top; labels False: named by the panel it shares y with."""
     axes.set_ylim(len(strategies) - 0.5, -0.5)
     if labels:
-        names = ["\n".join(wrap(words(s), LONG)) for s in strategies]
+        names = ["\n".join(wrap(display_name(s), LONG)) for s in strategies]
         axes.set_yticks(range(len(strategies)), names, linespacing=0.9)
         if any("\n" in name for name in names):
             axes.tick_params(axis="y", labelsize=6)

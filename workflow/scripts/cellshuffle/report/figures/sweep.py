@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from cellshuffle.phrasing import tested_on, within
+from cellshuffle.phrasing import in_sentence, test_set_name
 from cellshuffle.report.figures.style import new_figure, short
 
 
@@ -14,7 +14,7 @@ def draw(table, config, task):
     quantities = [
         ("cells_per_second", "Throughput", "cells per second", LogNorm),
         ("plate_entropy", "Plate diversity", "entropy of a minibatch (bits)", Normalize),
-        ("score", "Score", f"macro F1, {within(task)}, {tested_on(config)}", Normalize),
+        ("score", "Score", f"macro F1, {in_sentence(task)}, {test_set_name(config)}", Normalize),
     ]  # fmt: skip
     figure = new_figure(0.5 + 2.2 * len(samplers))
     grid = figure.subplots(len(samplers), 3, squeeze=False, sharex=True, sharey=True)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from cellshuffle.phrasing import tested_on, words
+from cellshuffle.phrasing import display_name, test_set_name
 from cellshuffle.report.figures.labels import place_labels
 from cellshuffle.report.figures.read import totals
 from cellshuffle.report.figures.style import (
@@ -39,7 +39,7 @@ def draw(history, comparison, config):
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("throughput (training cells per second)")
     for axes in grid[:, 0]:
-        axes.set_ylabel(f"macro F1 ({tested_on(config)})")
+        axes.set_ylabel(f"macro F1 ({test_set_name(config)})")
     figure.align_ylabels(grid)
     edge = Line2D([], [], color=GREY, linewidth=4, alpha=0.2,
                   label="no strategy is both faster and better than this edge")  # fmt: skip
@@ -47,7 +47,7 @@ def draw(history, comparison, config):
     if many:
         legend(figure, strategies, lines=False)
         return figure
-    names = [words(strategy) for strategy in strategies]
+    names = [display_name(strategy) for strategy in strategies]
     colours = [_ink(look["color"]) for look in looks(strategies).values()]
     figure.draw_without_rendering()
     for (axes, _), (points, whiskers) in zip(panels, drawn, strict=True):
@@ -75,7 +75,7 @@ def _panel(axes, task, strategies, speed, comparison):
     axes.set_ylim(0, np.clip(1.15 * max(y for line in whiskers for _, y in line), 1e-3, 1.05))
     short_ticks(axes.yaxis, 5)
     axes.grid()
-    title(axes, words(task))
+    title(axes, display_name(task))
     return points, whiskers
 
 

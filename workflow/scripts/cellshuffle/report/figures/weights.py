@@ -8,7 +8,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.labels.weights import weight_of_count
 from cellshuffle.loading.samplers import is_weighted
-from cellshuffle.phrasing import listed, within, words
+from cellshuffle.phrasing import display_name, in_sentence, join_words
 from cellshuffle.report.figures.style import (
     GREY,
     legend,
@@ -24,7 +24,7 @@ ENDS = 0.05  # the rarest and the commonest 5% of combinations
 def draw(combinations, draws, config, baseline):
     """combinations: combinations.csv; draws: {strategy: draws.csv}; baseline: the strategy compared with."""
     shown = _shown(config, baseline)
-    names = ["\n".join(wrap(words(strategy), 18)) for strategy in shown]
+    names = ["\n".join(wrap(display_name(strategy), 18)) for strategy in shown]
     lines = sum(name.count("\n") + 1 for name in names)
     figure = new_figure(max(3.1, 1 + 0.13 * lines) + legend_height(shown))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.05])
@@ -33,7 +33,7 @@ def draw(combinations, draws, config, baseline):
     _draws(middle, draws, config, shown)
     _ends(right, draws, config, shown)
     right.set_yticks(range(len(shown)), names)
-    parts = listed([f"one {within(label)}" for label in config["weights"]["balance"]])
+    parts = join_words([f"one {in_sentence(label)}" for label in config["weights"]["balance"]])
     for axes in (left, middle):
         axes.set_xscale("log")
         _log_ticks(axes.xaxis, count)

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from cellshuffle.analysis.diversity import entropy_bits, entropy_bounds
 from cellshuffle.loading.samplers import is_weighted, loading_of
-from cellshuffle.phrasing import tested_on, words
+from cellshuffle.phrasing import display_name, test_set_name
 from cellshuffle.report.figures.style import GREY, beside, looks, new_figure, strategy_rows
 
 
@@ -20,7 +20,7 @@ def draw(strips, entropies, combinations, scores, config, task):
     labels and their counts; scores: comparison table; task: whose macro F1 ends each row.
     """
     strategies, labels = list(config["strategies"]), list(config["weights"]["balance"])
-    lines = max(_title(words(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
+    lines = max(_title(display_name(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
     figure = new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
     widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
@@ -30,7 +30,7 @@ def draw(strips, entropies, combinations, scores, config, task):
         counts = combinations.groupby(label)["count"].sum()
         # By its place, after position and plate: a label may be called `plate`, too.
         values = {s: entropies[s].iloc[:, column] for s in strategies}
-        _entropy(axes, values, words(label), counts)
+        _entropy(axes, values, display_name(label), counts)
     _scores(grid[-1], scores, config, task)
     for axes in grid[1:]:
         axes.tick_params(axis="y", labelleft=False)
@@ -132,8 +132,8 @@ def _scores(axes, comparison, config, task):
     strategy_rows(axes, list(config["strategies"]), labels=False)
     axes.set_xlim(0, np.clip(1.05 * scores.max(), 1e-3, 1))
     axes.locator_params(axis="x", nbins=3)
-    axes.set_xlabel(f"macro F1,\n{tested_on(config)}")
-    axes.set_title(f"Outcome:\n{_title(words(task))}", fontsize=7.5)
+    axes.set_xlabel(f"macro F1,\n{test_set_name(config)}")
+    axes.set_title(f"Outcome:\n{_title(display_name(task))}", fontsize=7.5)
 
 
 def _legend(figure, strips, config):
