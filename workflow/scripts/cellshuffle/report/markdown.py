@@ -1,4 +1,4 @@
-"""comparison.md: the comparison as a person reads it."""
+"""comparison.md: the comparison as tables and sentences."""
 
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.phrasing import (
@@ -11,7 +11,7 @@ from cellshuffle.phrasing import (
     signed,
     test_set_name,
 )
-from cellshuffle.report.answers import macro_f1, n_compared, standing, verdicts
+from cellshuffle.report.answers import macro_f1, n_compared, significant_differences, verdicts
 
 
 def markdown_table(header, rows):
@@ -93,8 +93,8 @@ def _difference(row):
 
 
 def _overall(table, baseline):
-    """A sentence over all tasks."""
-    stand = standing(table)
+    """A sentence that sums up all tasks."""
+    differences = significant_differences(table)
     n_tasks = macro_f1(table)["task"].nunique()
     groups = {
         "not distinguishable from it on any task": (False, False),
@@ -103,16 +103,16 @@ def _overall(table, baseline):
         "higher on some tasks, lower on others": (True, True),
     }
     parts = []
-    for what, kind in groups.items():
-        names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
+    for description, group in groups.items():
+        names = [s for s, (up, down) in differences.items() if (bool(up), bool(down)) == group]
         if names:
-            parts.append(f"{what}: {join_words(map(in_sentence, names))}")
+            parts.append(f"{description}: {join_words(map(in_sentence, names))}")
     many = n_compared(table)
     over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
-    told = f"Against {in_sentence(baseline)}, {over}: {'; '.join(parts)}."
+    sentence = f"Against {in_sentence(baseline)}, {over}: {'; '.join(parts)}."
     if many > 1:
-        told += (
+        sentence += (
             f" Of {many} comparisons so many differences count here that on average at most one in twenty "
             "of them is chance."
         )
-    return told
+    return sentence
