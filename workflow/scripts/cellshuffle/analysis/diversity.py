@@ -82,11 +82,11 @@ def measure(order, labels, n_classes, plate_ends, n_batches, bins=200, most=2000
             drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
             pending = []
         if step in wanted:
-            own = [float(entropy_bits(counts))]
+            bits = [float(entropy_bits(counts))]
             codes = labels[cells]
-            own += [entropy_of_batch(codes[:, t], n) for t, n in enumerate(n_classes)]
+            bits += [entropy_of_batch(codes[:, t], n) for t, n in enumerate(n_classes)]
             position.append((step + 0.5) / n_batches)
-            entropy.append(own)
+            entropy.append(bits)
     if pending:
         drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
     share = seen / np.maximum(seen.sum(1, keepdims=True), 1)

@@ -66,8 +66,8 @@ def significant_differences(table):
     found, positive = significant(p_values(*columns)), rows["difference"] > 0
     rows = rows.assign(higher=found & positive, lower=found & ~positive)
     return {
-        strategy: tuple(own.loc[own[v], "task"].tolist() for v in ("higher", "lower"))
-        for strategy, own in rows.groupby("strategy", sort=False)
+        strategy: tuple(group.loc[group[v], "task"].tolist() for v in ("higher", "lower"))
+        for strategy, group in rows.groupby("strategy", sort=False)
     }
 
 
@@ -198,14 +198,14 @@ def cost_rows(totals, reached):
     """Rows of the cost table: strategy, cells/s, training time, waiting, memory, time to the target."""
     times = reached.groupby("strategy")["seconds"].agg(lambda s: s.mean(skipna=False))
     rows = []
-    for strategy, own in totals.groupby("strategy", sort=False):
+    for strategy, group in totals.groupby("strategy", sort=False):
         time = times[strategy]
         rows.append([
             display_name(strategy),
-            f"{own['cells_per_second'].mean():,.0f}",
-            duration(own["train_seconds"].mean()),
-            f"{own['waiting'].mean():.0%}",
-            f"{own['peak_memory_mib'].mean():,.0f} MiB",
+            f"{group['cells_per_second'].mean():,.0f}",
+            duration(group["train_seconds"].mean()),
+            f"{group['waiting'].mean():.0%}",
+            f"{group['peak_memory_mib'].mean():,.0f} MiB",
             "not by every seed" if np.isnan(time) else duration(time),
         ])  # fmt: skip
     return rows

@@ -23,7 +23,7 @@ def markdown_table(header, rows):
 def comparison_markdown(table, config, baseline):
     """The comparison table, in words, as Markdown text."""
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
-    own = table.set_index(["strategy", "task", "metric"])
+    scores = table.set_index(["strategy", "task", "metric"])
     seeds = len(config["training"]["seeds"])
     spread = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     lines = [
@@ -39,17 +39,20 @@ def comparison_markdown(table, config, baseline):
         *markdown_table(
             ["Strategy", *map(display_name, tasks)],
             [
-                [display_name(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)]
+                [display_name(s), *(_ranked(scores.loc[s, t, "macro_f1"]) for t in tasks)]
                 for s in strategies
             ],
         ),
     ]
     if len(strategies) > 1:
-        lines += _differences(table, own, strategies, tasks, baseline, seeds)
+        lines += _differences(table, scores, strategies, tasks, baseline, seeds)
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [
-            [display_name(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
+            [
+                display_name(s),
+                *(mean_sd(*scores.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS),
+            ]
             for s in strategies
         ]
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
@@ -57,7 +60,7 @@ def comparison_markdown(table, config, baseline):
     return "\n".join(lines) + "\n"
 
 
-def _differences(table, own, strategies, tasks, baseline, seeds):
+def _differences(table, scores, strategies, tasks, baseline, seeds):
     """Lines on the differences from the baseline, as a table and in words."""
     others = [s for s in strategies if s != baseline]
     over = "test cells and seeds" if seeds > 1 else "test cells"
@@ -70,7 +73,7 @@ def _differences(table, own, strategies, tasks, baseline, seeds):
         *markdown_table(
             ["Strategy", *map(display_name, tasks)],
             [
-                [display_name(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)]
+                [display_name(s), *(_difference(scores.loc[s, t, "macro_f1"]) for t in tasks)]
                 for s in others
             ],
         ),

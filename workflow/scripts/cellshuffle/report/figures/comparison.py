@@ -35,11 +35,11 @@ def draw(results):
 def _panel(axes, task, results):
     """Draw one task; True when a published value was marked."""
     metrics = results.metrics
-    own = metrics[(metrics["task"] == task) & (metrics["metric"] == "macro_f1")]
+    scores = metrics[(metrics["task"] == task) & (metrics["metric"] == "macro_f1")]
     means = results.macro_f1(task)
     published = _published_values(results.published, task)
     reach = (means["mean"] + means["sd"].fillna(0)).max()
-    top = max([own["value"].max(), reach, *published.values(), 1e-3])
+    top = max([scores["value"].max(), reach, *published.values(), 1e-3])
     for row, (strategy, style) in enumerate(strategy_styles(results.strategies).items()):
         colour, marker = style["color"], style["marker"]
         mean, sd = means.loc[strategy, ["mean", "sd"]]
@@ -48,7 +48,7 @@ def _panel(axes, task, results):
             mean, row, xerr=sd if sd == sd else None, color=colour, capsize=2, linewidth=1
         )
         axes.plot([mean, mean], [row - 0.31, row + 0.31], color=colour, linewidth=1.6)
-        seeds = own.loc[own["strategy"] == strategy, "value"].to_numpy()
+        seeds = scores.loc[scores["strategy"] == strategy, "value"].to_numpy()
         offset = np.linspace(-0.17, 0.17, len(seeds)) if len(seeds) > 1 else [0]
         axes.scatter(
             seeds, row + np.array(offset), s=9, color=colour, marker=marker,

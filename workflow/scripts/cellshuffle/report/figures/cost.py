@@ -45,19 +45,19 @@ def _bars(axes, strategies, values):
     every = np.concatenate([values[s] for s in strategies])
     top = np.nanmax(every) if np.isfinite(every).any() else 1.0
     for row, (strategy, style) in enumerate(strategy_styles(strategies).items()):
-        own = values[strategy]
-        done = own[np.isfinite(own)]
-        if len(done) == 0:
+        seeds = values[strategy]
+        reached = seeds[np.isfinite(seeds)]
+        if len(reached) == 0:
             axes.annotate("not reached", (0, row), (3, 0), textcoords="offset points", va="center",
                           fontsize=6.5, style="italic")  # fmt: skip
             continue
-        axes.barh(row, done.mean(), height=0.62, color=style["color"], alpha=0.85, linewidth=0)
-        offset = np.linspace(-0.17, 0.17, len(done)) if len(done) > 1 else [0]
-        axes.scatter(done, row + np.array(offset), s=7, color="white", edgecolor="black",
+        axes.barh(row, reached.mean(), height=0.62, color=style["color"], alpha=0.85, linewidth=0)
+        offset = np.linspace(-0.17, 0.17, len(reached)) if len(reached) > 1 else [0]
+        axes.scatter(reached, row + np.array(offset), s=7, color="white", edgecolor="black",
                      linewidth=0.5, zorder=3, clip_on=False)  # fmt: skip
-        text = three_digits(done.mean())
-        if len(done) < len(own):
-            text += f" ({len(done)} of {len(own)} seeds)"
+        text = three_digits(reached.mean())
+        if len(reached) < len(seeds):
+            text += f" ({len(reached)} of {len(seeds)} seeds)"
         value_label(axes, row, text)
     strategy_rows(axes, strategies)
     axes.set_xlim(0, top * 1.05 if top > 0 else 1)

@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from cellshuffle.phrasing import display_name, test_set_name
-from cellshuffle.report.figures.labels import place_labels
+from cellshuffle.report.figures.point_labels import place_labels
 from cellshuffle.report.figures.style import (
     GREY,
     grid_of,

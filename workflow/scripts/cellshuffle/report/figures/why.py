@@ -108,7 +108,7 @@ def _entropy(axes, values, title, counts):
     total = float(entropy_bits(np.asarray(counts, dtype=float)))
     axes.axvline(total, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
     strategy_rows(axes, list(values), labels=False)
-    most = max(0.1, total, *(np.quantile(own, 0.95) for own in values.values()))
+    most = max(0.1, total, *(np.quantile(bits, 0.95) for bits in values.values()))
     axes.set_xlim(-0.04 * most, most * 1.1)
     axes.locator_params(axis="x", nbins=4, integer=True)
     axes.set_xlabel("bits")
