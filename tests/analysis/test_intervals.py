@@ -116,8 +116,8 @@ def test_few_of_the_differences_that_count_are_chance(n_seeds, different):
             else np.full(20, norm.ppf(0.975) * np.sqrt(2))
         )
         mean = drawn.mean(axis=0)
-        p_values = statistics.chance(mean, mean - width, mean + width, np.full(20, n_seeds))
-        counts = statistics.counted(p_values)
+        p_values = statistics.p_values(mean, mean - width, mean + width, np.full(20, n_seeds))
+        counts = statistics.significant(p_values)
         found.append(counts[different:].sum() / max(1, counts.sum()))
     assert 0.01 < np.mean(found) < 0.06
 
@@ -126,17 +126,17 @@ def test_p_values_are_those_of_the_t_test():
     drawn = np.random.default_rng(6).normal(0.5, size=(4, 30))
     test = ttest_1samp(drawn, 0)
     ends = test.confidence_interval()
-    p_values = statistics.chance(drawn.mean(axis=0), ends.low, ends.high, np.full(30, 4))
+    p_values = statistics.p_values(drawn.mean(axis=0), ends.low, ends.high, np.full(30, 4))
     np.testing.assert_allclose(p_values, test.pvalue)
-    nothing, sure = statistics.chance(*np.array([[0, 1.0]] * 3), np.array([3, 3]))
+    nothing, sure = statistics.p_values(*np.array([[0, 1.0]] * 3), np.array([3, 3]))
     assert nothing == 1 and sure == 0
 
 
 def test_which_count_follows_from_ranks():
     """By hand: the third of five is above 0.05 * 3 / 5, the fourth below 0.05 * 4 / 5 and takes it along."""
-    counts = statistics.counted(np.array([0.9, 0.001, 0.039, 0.031, 0.019]))
+    counts = statistics.significant(np.array([0.9, 0.001, 0.039, 0.031, 0.019]))
     assert counts.tolist() == [False, True, True, True, True]
-    assert statistics.counted(np.array([0.011, 0.2, 0.3, 0.4, 0.5])).sum() == 0
+    assert statistics.significant(np.array([0.011, 0.2, 0.3, 0.4, 0.5])).sum() == 0
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,13 @@ The numbers imitate the real experiment: the first strategies stream and fail on
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
 from cellshuffle.analysis.intervals import scores_of_predictions
+from cellshuffle.report.results import Results
 
 SAMPLERS = [
     ("streaming", {"sampler": "Streaming", "shuffle": False}),
@@ -107,6 +109,40 @@ def write_run(root, config, n_classes=(12, 95), n_test=800, n_train=26000, seed=
         _diversity(rng, config, run / "diversity" / strategy, strategy, n_classes, n_train)
     _combinations(rng, config, run, n_classes, n_train)
     return run
+
+
+def results_of(run, config, published=()):
+    """The Results of a run that `write_run` wrote, with its tables metrics.csv and comparison.csv."""
+    jobs = [
+        run / "train" / strategy / f"seed{k}"
+        for strategy in config["strategies"]
+        for k in config["training"]["seeds"]
+    ]
+    files = {
+        name: [job / file for job in jobs]
+        for name, file in (
+            ("history", "history.csv"),
+            ("predictions", "predictions.npz"),
+            ("scores", "metrics.json"),
+        )
+    }
+    for name in ("plates", "entropy", "draws"):
+        files[name] = [run / "diversity" / s / f"{name}.csv" for s in config["strategies"]]
+    metrics = gather(files["scores"])
+    table = compare(metrics, files["predictions"], baseline_of(config), 100)
+    for name, content in (("metrics", metrics), ("comparison", table)):
+        files[name] = run / f"{name}.csv"
+        content.to_csv(files[name], index=False)
+    combinations = run / "weights" / "combinations.csv"
+    files |= {"combinations": combinations, "published": published}
+    return Results(SimpleNamespace(**files), config)
+
+
+def results_with(config, **tables):
+    """Results of no files, with the given tables."""
+    results = Results(None, config)
+    vars(results).update(tables)
+    return results
 
 
 def _predictions(rng, config, n_classes, n_test, strength):

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 import synthetic_run
-from cellshuffle import phrasing as words
+from cellshuffle import phrasing
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.report import answers
 from cellshuffle.report.markdown import comparison_markdown
@@ -25,8 +25,8 @@ def comparison(half_width=0.02, **verdicts):
     return pd.DataFrame(rows)
 
 
-def which(table, speeds, seconds=LONG):
-    headline, reasons = answers.which(table, speeds, "random_sampling", seconds)
+def recommendation(table, speeds, seconds=LONG):
+    headline, reasons = answers.recommendation(table, speeds, "random_sampling", seconds)
     return headline, " ".join(reasons)
 
 
@@ -35,7 +35,7 @@ def test_the_fastest_of_the_equals():
         streaming="lower", block="not distinguishable", weighted="not distinguishable"
     )
     speeds = {"random_sampling": [10, 11], "streaming": [99], "block": [30, 32], "weighted": [5, 5]}
-    headline, text = which(table, speeds)
+    headline, text = recommendation(table, speeds)
     assert headline == "Block."
     assert "Block was the fastest of the 3 strategies whose scores are not told apart" in text
     assert "Slower with every seed: random sampling (10)" in text
@@ -45,7 +45,7 @@ def test_the_fastest_of_the_equals():
 def test_speeds_that_overlap_are_not_told_apart():
     table = comparison(block="not distinguishable", weighted="not distinguishable")
     speeds = {"random_sampling": [10, 20], "block": [12, 19], "weighted": [5, 6]}
-    headline, text = which(table, speeds)
+    headline, text = recommendation(table, speeds)
     assert headline == "Any of random sampling and block." and "fastest" not in text
     assert "cells per second: random sampling (15) and block (16)." in text
     assert "Slower with every seed: weighted (6)" in text
@@ -57,13 +57,15 @@ def test_speeds_that_overlap_are_not_told_apart():
 )
 def test_short_trainings_and_single_seeds_say_less_of_speed(slower, seconds, told):
     table = comparison(block="not distinguishable")
-    headline, _ = which(table, {"random_sampling": [slower], "block": [100]}, seconds)
+    headline, _ = recommendation(table, {"random_sampling": [slower], "block": [100]}, seconds)
     assert headline == ("Block." if told else "Any of random sampling and block.")
 
 
 def test_better_scores_come_before_speed():
     table = comparison(block="not distinguishable", weighted="higher")
-    headline, text = which(table, {"random_sampling": [10], "block": [30], "weighted": [5]})
+    headline, text = recommendation(
+        table, {"random_sampling": [10], "block": [30], "weighted": [5]}
+    )
     assert headline == "Weighted."
     assert text.startswith("Higher than random sampling: weighted on drug; nowhere lower.")
 
@@ -73,17 +75,17 @@ def test_one_interval_of_many_does_not_decide():
     table = comparison(half_width=0.09, streaming="lower")
     speeds = {"random_sampling": [10], "streaming": [30]} | {f"s{k}": [5] for k in range(9)}
     alone = {s: speeds[s] for s in ("random_sampling", "streaming")}
-    assert which(table, alone)[0] == "Random sampling."
+    assert recommendation(table, alone)[0] == "Random sampling."
     others = {f"s{k}": "not distinguishable" for k in range(9)}
     many = pd.concat([comparison(half_width=0.09, streaming="lower"), comparison(**others)[1:]])
-    headline, text = which(many, speeds)
+    headline, text = recommendation(many, speeds)
     assert headline == "Streaming."
     assert "which may be chance among the 10 comparisons made here: streaming on drug." in text
 
 
 def test_a_run_that_sees_no_small_difference_decides_nothing():
     table = comparison(half_width=0.2, block="not distinguishable")
-    headline, text = which(table, {"random_sampling": [10], "block": [30]})
+    headline, text = recommendation(table, {"random_sampling": [10], "block": [30]})
     assert headline == "This run cannot tell."
     assert "differences below about 0.20 cannot be seen here" in text
 
@@ -91,8 +93,8 @@ def test_a_run_that_sees_no_small_difference_decides_nothing():
 def test_many_differences_stand_together():
     """Intervals that exclude 0 by a little: ten of ten are not chance, one of ten may be."""
     table = comparison(half_width=0.09, **{f"s{k}": "lower" for k in range(10)})
-    assert all(down == ["drug"] for _, down in answers.standing(table).values())
-    assert answers.standing(comparison()) == {}
+    assert all(down == ["drug"] for _, down in answers.significant_differences(table).values())
+    assert answers.significant_differences(comparison()) == {}
 
 
 def test_what_the_answer_counts_is_said():
@@ -114,26 +116,28 @@ def test_one_seed_is_said_to_be_one_seed():
 def test_a_run_without_streaming_is_not_blamed_on_it():
     config = synthetic_run.make_config(2, 1, ("drug",))
     del config["strategies"]["streaming"]
-    told = answers.why(
-        comparison(), config, {}, {"random_sampling": pd.DataFrame({"plate": [1.0]})}, "drug"
+    entropy = {"random_sampling": pd.DataFrame({"plate": [1.0]})}
+    results = synthetic_run.results_with(
+        config, comparison=comparison(), plates={}, entropy=entropy, headline_task="drug"
     )
+    told = answers.why(results)
     assert told == [
         "This run does not hold both a streaming strategy and a shuffled one to compare."
     ]
 
 
 def test_words():
-    assert words.words("moa_fine") == "MoA fine"
-    assert words.within("moa_fine") == "MoA fine"
-    assert words.within("Block_shuffling") == "block shuffling"
-    assert words.plates([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
-    assert words.plates([14]) == "plate 14"
-    assert words.plates(["A1", "B2"]) == "plates A1 and B2"
-    assert words.duration(7.25) == "7.2 s"
-    assert words.duration(150) == "2.5 min"
-    assert words.duration(11_000) == "3.06 h"
-    assert words.signed(0.0124) == "+0.012" and words.signed(-0.0124) == "-0.012"
-    assert {words.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
+    assert phrasing.display_name("moa_fine") == "MoA fine"
+    assert phrasing.in_sentence("moa_fine") == "MoA fine"
+    assert phrasing.in_sentence("Block_shuffling") == "block shuffling"
+    assert phrasing.plate_ranges([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
+    assert phrasing.plate_ranges([14]) == "plate 14"
+    assert phrasing.plate_ranges(["A1", "B2"]) == "plates A1 and B2"
+    assert phrasing.duration(7.25) == "7.2 s"
+    assert phrasing.duration(150) == "2.5 min"
+    assert phrasing.duration(11_000) == "3.06 h"
+    assert phrasing.signed(0.0124) == "+0.012" and phrasing.signed(-0.0124) == "-0.012"
+    assert {phrasing.signed(x) for x in (-0.0004, -0.0, 0.0, 0.0004)} == {"0.000"}
 
 
 def test_nothing_is_negative_zero():
@@ -155,5 +159,9 @@ def test_one_plate_is_not_read_plate_after_plate():
     config = synthetic_run.make_config(2, 1, ("drug",))
     strips = dict.fromkeys(config["strategies"], pd.DataFrame({"position": [0.5], "all": [1.0]}))
     entropies = dict.fromkeys(config["strategies"], pd.DataFrame({"plate": [0.0]}))
-    told = answers.why(comparison(streaming="lower"), config, strips, entropies, "drug")
+    table = comparison(streaming="lower")
+    results = synthetic_run.results_with(
+        config, comparison=table, plates=strips, entropy=entropies, headline_task="drug"
+    )
+    told = answers.why(results)
     assert len(told) == 1 and "All training cells are of one plate" in told[0]

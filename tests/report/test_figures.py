@@ -6,7 +6,6 @@ import re
 import pandas as pd
 import pytest
 import synthetic_run
-from cellshuffle.analysis import comparison as tables
 from cellshuffle.configuration import sweep
 from cellshuffle.loading.samplers import sweep_prefixes
 from cellshuffle.report.figures import (
@@ -15,12 +14,11 @@ from cellshuffle.report.figures import (
     confusion,
     cost,
     learning_curves,
-    read,
     tradeoff,
     weights,
     why,
 )
-from cellshuffle.report.figures import sweep as heat_maps
+from cellshuffle.report.figures.sweep import heat_maps
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from runs import REPOSITORY
@@ -53,30 +51,18 @@ def figures(request, tmp_path_factory):
     n_strategies, n_seeds, tasks, plates, n_classes, *more = SIZES[request.param]
     config = synthetic_run.make_config(n_strategies, n_seeds, tasks, plates, **dict(*more))
     run = synthetic_run.write_run(tmp_path_factory.mktemp("run"), config, n_classes, n_test=400)
-    jobs = [run / "train" / s / f"seed{k}" for s in config["strategies"] for k in range(n_seeds)]
-    predictions = [job / "predictions.npz" for job in jobs]
-    metrics = tables.gather([job / "metrics.json" for job in jobs])
-    baseline = tables.baseline_of(config)
-    table = tables.compare(metrics, predictions, baseline, 100)
-    history = read.histories([job / "history.csv" for job in jobs])
-    task = read.headline_task(table, config)
-    held = {
-        name: {s: pd.read_csv(run / "diversity" / s / f"{name}.csv") for s in config["strategies"]}
-        for name in ("plates", "entropy", "draws")
-    }
-    combinations = pd.read_csv(run / "weights" / "combinations.csv")
-    confusions = {t: read.confusion(predictions, t) for t in tasks}
-    published = pd.read_csv(REPOSITORY / "results/published/scdataset_tahoe100m.csv")
+    results = synthetic_run.results_of(run, config)
+    published = [REPOSITORY / "results/published/scdataset_tahoe100m.csv"]
     return {
-        "comparison": comparison.draw(metrics, table, config),
-        "published": comparison.draw(metrics, table, config, published),
-        "learning curves": learning_curves.draw(history, config),
-        "cost": cost.draw(history, table, config, task),
-        "trade-off": tradeoff.draw(history, table, config),
-        "why": why.draw(held["plates"], held["entropy"], combinations, table, config, task),
-        "weights": weights.draw(combinations, held["draws"], config, baseline),
-        "class F1": class_f1.draw({t: c[0] for t, c in confusions.items()}, config),
-        **{f"confusion {t}": confusion.draw(*c, t, config) for t, c in confusions.items()},
+        "comparison": comparison.draw(results),
+        "published": comparison.draw(synthetic_run.results_of(run, config, published)),
+        "learning curves": learning_curves.draw(results),
+        "cost": cost.draw(results),
+        "trade-off": tradeoff.draw(results),
+        "why": why.draw(results),
+        "weights": weights.draw(results),
+        "class F1": class_f1.draw(results),
+        **{f"confusion {task}": confusion.draw(results, task) for task in tasks},
     }
 
 
@@ -211,6 +197,6 @@ def test_heat_maps_of_a_sweep():
     table["cells_per_second"] = 5000.0 * table["block_size"]
     table["plate_entropy"] = 3.7 / table["block_size"]
     table["score"] = 0.3
-    figure = heat_maps.draw(table, synthetic_run.make_config(), "drug")
+    figure = heat_maps(table, "drug", synthetic_run.make_config())
     test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
     test_axes_are_labelled({"sweep": figure})

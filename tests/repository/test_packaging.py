@@ -63,6 +63,12 @@ def rules():
     return scripts
 
 
+def modules(script):
+    """Files that a script runs: itself, and the modules that `figure` imports by the name of its rule."""
+    by_name = LIBRARY.glob("cellshuffle/report/figures/*.py") if script == "figure" else []
+    return [LIBRARY / f"{script}.py", *by_name]
+
+
 def test_every_script_of_a_rule_is_found():
     """Scripts that rules name without an environment must not escape the next test."""
     by_hand = {"draft_config"}
@@ -75,7 +81,8 @@ def test_environments_hold_what_their_rules_import_at_the_pins_of_the_lock(name)
     assert there == {package: LOCK[package] for package in there}
     needed = set()
     for script in rules()[name]:
-        needed |= imports(LIBRARY / f"{script}.py", set())
+        for module in modules(script):
+            needed |= imports(module, set())
     assert {PACKAGES.get(package, package) for package in needed} == set(there)
 
 

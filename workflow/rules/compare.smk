@@ -37,6 +37,6 @@ rule compare:
         **CELLS,
     params:
         version=__version__,
-        config=KNOWN,
+        config=REPORT_CONFIG,
     script:
         "../scripts/compare.py"

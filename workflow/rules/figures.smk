@@ -1,7 +1,8 @@
-# The figures, each drawn by its own rule from CSV and NPZ files of the run alone, and the report's pages.
+# The figures, each drawn by a rule of its own from CSV and NPZ files of the run, and the report's pages.
 
 
-# Macro F1 by strategy and task: every seed, mean and spread.
+# Macro F1 by strategy and task: every seed, mean and spread. The module cellshuffle.report.figures.<name> draws
+# the figure of a rule figure_<name>; the rules below inherit from this one what they do not set.
 rule figure_comparison:
     input:
         metrics=f"{RUN}/metrics.csv",
@@ -17,32 +18,23 @@ rule figure_comparison:
     resources:
         **TINY,
     params:
-        config=KNOWN,
+        config=REPORT_CONFIG,
     script:
-        "../scripts/figure_comparison.py"
+        "../scripts/figure.py"
 
 
 # Score and loss against cells seen and against training time.
-rule figure_learning_curves:
+use rule figure_comparison as figure_learning_curves with:
     input:
-        of_every_training("history.csv"),
+        history=of_every_training("history.csv"),
     output:
         **figure("learning_curves", "scores", "Learning curves"),
     log:
         f"{RUN}/logs/figure_learning_curves.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_learning_curves.py"
 
 
 # Throughput, time to a score, waiting for data, memory.
-rule figure_cost:
+use rule figure_comparison as figure_cost with:
     input:
         history=of_every_training("history.csv"),
         comparison=f"{RUN}/comparison.csv",
@@ -50,61 +42,31 @@ rule figure_cost:
         **figure("cost", "cost", "Cost of every strategy"),
     log:
         f"{RUN}/logs/figure_cost.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_cost.py"
 
 
 # Score against throughput.
-rule figure_tradeoff:
-    input:
-        history=of_every_training("history.csv"),
-        comparison=f"{RUN}/comparison.csv",
+use rule figure_cost as figure_tradeoff with:
     output:
         **figure("tradeoff", "cost", "Score against throughput"),
     log:
         f"{RUN}/logs/figure_tradeoff.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_tradeoff.py"
 
 
 # The order of plates over an epoch and how mixed the minibatches are.
-rule figure_why:
+use rule figure_comparison as figure_why with:
     input:
-        strips=of_every_strategy("plates.csv"),
-        entropies=of_every_strategy("entropy.csv"),
+        plates=of_every_strategy("plates.csv"),
+        entropy=of_every_strategy("entropy.csv"),
         combinations=f"{RUN}/weights/combinations.csv",
         comparison=f"{RUN}/comparison.csv",
     output:
         **figure("why", "why", "Why the order matters"),
     log:
         f"{RUN}/logs/figure_why.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_why.py"
 
 
 # Sampling weights, and how often rare and common combinations are drawn.
-rule figure_weights:
+use rule figure_comparison as figure_weights with:
     input:
         draws=of_every_strategy("draws.csv"),
         combinations=f"{RUN}/weights/combinations.csv",
@@ -112,78 +74,40 @@ rule figure_weights:
         **figure("weights", "why", "Weights and draws"),
     log:
         f"{RUN}/logs/figure_weights.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_weights.py"
 
 
 # F1 of every class, sorted.
-rule figure_class_f1:
+use rule figure_comparison as figure_class_f1 with:
     input:
-        of_every_training("predictions.npz"),
+        predictions=of_every_training("predictions.npz"),
     output:
         **figure("class_f1", "errors", "F1 of every class"),
     log:
         f"{RUN}/logs/figure_class_f1.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
     resources:
-        mem_mb=cells_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_class_f1.py"
+        **(TINY | {"mem_mb": cells_mem_mb}),
 
 
 # What the classes of one task are taken for, a matrix per strategy.
-rule figure_confusion:
-    input:
-        of_every_training("predictions.npz"),
+use rule figure_class_f1 as figure_confusion with:
     output:
         **figure("confusion_{task}", "errors", "Confusions of {task}", "confusion"),
     log:
         f"{RUN}/logs/figure_confusion_{{task}}.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        mem_mb=cells_mem_mb,
-        runtime=tiny_runtime,
-        disk_mb=tiny_disk_mb,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_confusion.py"
 
 
-# Heat maps over block size and fetch factor: throughput, diversity, score.
-rule figure_sweep:
-    input:
-        history=of_every_training("history.csv"),
-        entropies=of_every_strategy("entropy.csv"),
-        comparison=f"{RUN}/comparison.csv",
-    output:
-        **figure("sweep", "cost", "Sweep of block size and fetch factor"),
-    log:
-        f"{RUN}/logs/figure_sweep.log",
-    conda:
-        "../../envs/figures.yaml"
-    threads: 1
-    resources:
-        **TINY,
-    params:
-        config=KNOWN,
-    script:
-        "../scripts/figure_sweep.py"
+if config["sweep"]:
+
+    # Heat maps over block size and fetch factor: throughput, diversity, score.
+    use rule figure_comparison as figure_sweep with:
+        input:
+            history=of_every_training("history.csv"),
+            entropy=of_every_strategy("entropy.csv"),
+            comparison=f"{RUN}/comparison.csv",
+        output:
+            **figure("sweep", "cost", "Sweep of block size and fetch factor"),
+        log:
+            f"{RUN}/logs/figure_sweep.log",
 
 
 # The answers in sentences, the comparison as a sortable table, and the settings: pages of the report.
@@ -196,8 +120,8 @@ rule summary:
         comparison_figure=f"{RUN}/figures/comparison.svg",
         tradeoff_figure=f"{RUN}/figures/tradeoff.svg",
         why_figure=f"{RUN}/figures/why.svg",
-        strips=of_every_strategy("plates.csv"),
-        entropies=of_every_strategy("entropy.csv"),
+        plates=of_every_strategy("plates.csv"),
+        entropy=of_every_strategy("entropy.csv"),
     output:
         answers=f"{RUN}/summary/answers.html",
         table=report(
@@ -221,6 +145,6 @@ rule summary:
         **TINY,
     params:
         settings=config,  # not `snakemake.config`: in a module that is another workflow's
-        config=KNOWN,
+        config=REPORT_CONFIG,
     script:
         "../scripts/summary.py"

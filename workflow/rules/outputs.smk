@@ -1,8 +1,8 @@
-# What tables, figures and report are made of, and where they go.
+# What tables and figures are made from, and where they go.
 
-# What tables and figures need to know of the configuration, and no more: they are not made again when,
-# say, the number of threads changes.
-KNOWN = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
+# The part of the configuration that tables and figures depend on, and no more: they are not made again
+# when, say, the number of threads changes.
+REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
         "test_plates": PLATES["test"],
@@ -21,15 +21,10 @@ CATEGORIES = {
     "why": "4 Why",
     "errors": "5 Errors",
 }
-
-NAMES = ["comparison", "learning_curves", "cost", "tradeoff", "why", "weights", "class_f1"]
-NAMES += [f"confusion_{task}" for task in TASKS]
-if config["sweep"]:
-    NAMES.append("sweep")
-FIGURES = [f"{RUN}/figures/{name}.{kind}" for name in NAMES for kind in ("svg", "pdf", "png")]
 PUBLISHED = (
     [f"{HOUSE}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 )
+FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
 PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]
 
 
@@ -44,12 +39,13 @@ def of_every_strategy(file):
 
 
 def figure(name, category, title, caption=None):
-    """The three files of a figure; the SVG goes into the report."""
+    """The three output files of a figure; the SVG goes into the report."""
     path = f"{RUN}/figures/{name}"
-    shown = report(
+    FIGURES.extend(expand([f"{path}.svg", f"{path}.pdf", f"{path}.png"], task=TASKS))
+    svg = report(
         f"{path}.svg",
         caption=f"../report/{caption or name}.rst",
         category=CATEGORIES[category],
         labels={"Figure": title},
     )
-    return {"svg": shown, "pdf": f"{path}.pdf", "png": f"{path}.png"}
+    return {"svg": svg, "pdf": f"{path}.pdf", "png": f"{path}.png"}

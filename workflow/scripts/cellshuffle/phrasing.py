@@ -1,8 +1,8 @@
-"""Names of the config and numbers, as people write them."""
+"""How names of the configuration and numbers are written for people."""
 
 import re
 
-METRIC_WORDS = {
+METRIC_NAMES = {
     "loss": "loss (nats)",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -13,16 +13,16 @@ METRIC_WORDS = {
 ACRONYMS = {"moa": "MoA", "dna": "DNA", "rna": "RNA", "id": "ID"}
 
 
-def words(name):
-    """`moa_fine` -> `MoA fine`; `block_shuffling` -> `Block shuffling`."""
+def display_name(name):
+    """A name to head a line: `moa_fine` -> `MoA fine`; `block_shuffling` -> `Block shuffling`."""
     parts = [ACRONYMS.get(part.lower(), part) for part in str(name).split("_") if part]
     text = " ".join(parts) or str(name)
     return text[0].upper() + text[1:]
 
 
-def within(name):
-    """The same inside a sentence: `block_shuffling` -> `block shuffling`."""
-    text = words(name)
+def in_sentence(name):
+    """The name inside a sentence: `moa_fine` -> `MoA fine`; `block_shuffling` -> `block shuffling`."""
+    text = display_name(name)
     return (
         text
         if text[:2].isupper() or text.split()[0] in ACRONYMS.values()
@@ -30,13 +30,13 @@ def within(name):
     )
 
 
-def listed(names):
+def join_words(names):
     """`a`, `a and b`, `a, b and c`."""
     names = list(names)
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def plates(numbers):
+def plate_ranges(numbers):
     """[14] -> `plate 14`; [1, 2, 3, 5] -> `plates 1-3 and 5` (with an en dash)."""
     numbers = list(numbers)
     if not all(isinstance(number, int) for number in numbers):
@@ -49,11 +49,11 @@ def plates(numbers):
             else:
                 spans.append([number, number])
         runs = [str(a) if a == b else f"{a}\N{EN DASH}{b}" for a, b in spans]
-    return ("plate " if len(numbers) == 1 else "plates ") + listed(runs)
+    return ("plate " if len(numbers) == 1 else "plates ") + join_words(runs)
 
 
 def duration(seconds):
-    """`8 s`, `2.5 min`, `3.1 h`: two figures that a person compares."""
+    """`8 s`, `2.5 min`, `3.1 h`."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
@@ -66,18 +66,18 @@ def mean_sd(mean, sd):
 
 
 def signed(value, digits=3):
-    """`+0.012`, `-0.012`, and `0.000` for what rounds to nothing."""
+    """`+0.012`, `-0.012`, and `0.000` for what rounds to zero."""
     return f"{value:+z.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
 
 
-def tested_on(config):
-    """`plate 14`, or that cells were held out where every plate was divided."""
+def test_set_name(config):
+    """`plate 14`; `held-out cells` where every plate is divided into train and test cells."""
     atlas = config["atlas"]
-    return "held-out cells" if atlas.get("split") else plates(atlas["test_plates"])
+    return "held-out cells" if atlas.get("split") else plate_ranges(atlas["test_plates"])
 
 
-def natural(name):
-    """A key to sort by: `plate 2` before `plate 10`."""
+def natural_key(name):
+    """Sort key for natural order: `plate 2` before `plate 10`."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
     ]

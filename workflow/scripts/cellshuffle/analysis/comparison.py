@@ -1,4 +1,4 @@
-"""From the scores of every training to the tables a person reads."""
+"""The tables metrics.csv and comparison.csv, from the scores and predictions of every training."""
 
 from pathlib import Path
 
@@ -23,14 +23,14 @@ def gather(paths):
     """metrics.json files -> one tidy table: strategy, seed, task, metric, value."""
     rows = []
     for path in paths:
-        one = read_json(path)
-        for task, scores in one["scores"].items():
-            rows += [(one["strategy"], one["seed"], task, m, scores[m]) for m in METRICS]
+        job = read_json(path)
+        for task, scores in job["scores"].items():
+            rows += [(job["strategy"], job["seed"], task, m, scores[m]) for m in METRICS]
     return pd.DataFrame(rows, columns=["strategy", "seed", "task", "metric", "value"])
 
 
 def read_table(path):
-    """A table of this run. Whatever may be called `NA`, `null` or `True` keeps its name."""
+    """A CSV table of a run, in which names such as `NA`, `null` or `True` stay text."""
     numbers = ("value", "mean", "sd", "difference", "low", "high")
     return pd.read_csv(
         path,
@@ -41,7 +41,10 @@ def read_table(path):
 
 
 def baseline_of(config):
-    """The strategy the others are compared with: as configured, else random_sampling, else the first."""
+    """The strategy that others are compared with: `compare: baseline:`, else random_sampling, else the first.
+
+    Raises InputError where the configuration names a strategy that it does not have.
+    """
     strategies = list(config["strategies"])
     chosen = (config.get("compare") or {}).get("baseline")
     if chosen is None:
@@ -60,9 +63,9 @@ def summarise(metrics):
     """
     grouped = metrics.groupby(["strategy", "task", "metric"], sort=False)["value"]
     table = grouped.agg(mean="mean", sd="std", n="count").reset_index()
-    worth = table["mean"].where(table["metric"] != "loss", -table["mean"])
+    goodness = table["mean"].where(table["metric"] != "loss", -table["mean"])
     table["rank"] = (
-        worth.groupby([table["task"], table["metric"]])
+        goodness.groupby([table["task"], table["metric"]])
         .rank(method="min", ascending=False)
         .astype(int)
     )
@@ -70,7 +73,10 @@ def summarise(metrics):
 
 
 def read_predictions(path):
-    """predictions.npz -> (task names, truth (n, tasks), prediction (n, tasks), {task: class names})."""
+    """predictions.npz -> (task names, truth (n, tasks), prediction (n, tasks), {task: class names}).
+
+    Raises InputError where the file lacks one of its arrays.
+    """
     file = load_npz(path)
     try:
         tasks = [str(task) for task in file["tasks"]]
@@ -91,6 +97,7 @@ def differences(paths, baseline, replicates=1000, seed=0):
 
     paths: predictions.npz of every training; seed: of the resampling, so that tables repeat.
     Returns a table: strategy, task, metric, difference, low, high, for the metrics in SCORES.
+    Raises InputError where trainings were tested on different cells.
     """
     rng = np.random.default_rng(seed)
     jobs = {job_of(path): path for path in paths}
@@ -103,10 +110,10 @@ def differences(paths, baseline, replicates=1000, seed=0):
             raise InputError(f"{path}: tested on other cells than {paths[0]}; train it again")
         for t, task in enumerate(tasks):
             pair = truth[:, t].astype(np.int64), prediction[:, t].astype(np.int64)
-            known = len(classes[task])
-            replicated[job, task] = resampled_scores(*pair, known, group, weights)
+            n_classes = len(classes[task])
+            replicated[job, task] = resampled_scores(*pair, n_classes, group, weights)
             ones = np.ones((1, weights.shape[1]))
-            observed[job, task] = resampled_scores(*pair, known, group, ones)[0]
+            observed[job, task] = resampled_scores(*pair, n_classes, group, ones)[0]
     return _paired(jobs, tasks, baseline, observed, replicated, rng)
 
 
@@ -120,18 +127,18 @@ def _paired(jobs, tasks, baseline, observed, replicated, rng):
             continue
         for task in tasks:
             pairs = [(((strategy, k), task), ((baseline, k), task)) for k in seeds]
-            own = np.stack([observed[a] - observed[b] for a, b in pairs])
-            drawn = np.stack([replicated[a] - replicated[b] for a, b in pairs])
-            mean, spread = own.mean(axis=0), mean_difference(own, drawn, rng)
+            by_seed = np.stack([observed[a] - observed[b] for a, b in pairs])
+            resampled = np.stack([replicated[a] - replicated[b] for a, b in pairs])
+            mean, replicates = by_seed.mean(axis=0), mean_difference(by_seed, resampled, rng)
             for m, metric in enumerate(SCORES):
-                low, high = interval(mean[m], spread[:, m])
+                low, high = interval(mean[m], replicates[:, m])
                 rows.append((strategy, task, metric, mean[m], low, high))
     names = ["strategy", "task", "metric", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=names)
 
 
 def compare(metrics, paths, baseline, replicates=1000):
-    """The comparison table: `summarise` plus difference, low, high and the verdict in a word.
+    """The comparison table: `summarise` plus difference, low, high and verdict.
 
     The verdict of a score is `higher` or `lower` than the baseline when the interval excludes 0.
     The loss, which saved predictions do not hold cell by cell, has a difference and no interval.
@@ -140,8 +147,8 @@ def compare(metrics, paths, baseline, replicates=1000):
     paired = differences(paths, baseline, replicates)
     table = table.merge(paired, how="left", on=["strategy", "task", "metric"])
     loss = table["metric"] == "loss"
-    own = table.set_index(["strategy", "task", "metric"])["mean"]
-    reference = [own[baseline, t, "loss"] for t in table.loc[loss, "task"]]
+    mean = table.set_index(["strategy", "task", "metric"])["mean"]
+    reference = [mean[baseline, t, "loss"] for t in table.loc[loss, "task"]]
     table.loc[loss, "difference"] = table.loc[loss, "mean"] - reference
     is_baseline = table["strategy"] == baseline
     table.loc[is_baseline, ["difference", "low", "high"]] = np.nan
@@ -150,6 +157,6 @@ def compare(metrics, paths, baseline, replicates=1000):
         ["baseline", HIGHER, LOWER, SAME],
         default="",
     )
-    # Beyond the sixth decimal an interval holds noise, not information; + 0.0: no negative zero.
+    # After the sixth decimal an interval is noise; + 0.0 turns negative zeros into zeros.
     table[["difference", "low", "high"]] = table[["difference", "low", "high"]].round(6) + 0.0
     return table

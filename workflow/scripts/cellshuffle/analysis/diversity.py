@@ -1,6 +1,7 @@
 """How mixed the minibatches of a strategy are, from the order of cells and their labels alone."""
 
 import numpy as np
+import pandas as pd
 
 from cellshuffle.labels.weights import count_combinations
 
@@ -53,12 +54,12 @@ def entropy_bounds(share, batch_size, block_size):
 
 
 def sampled_steps(n_batches, most=2000):
-    """Which minibatches of an epoch to measure: all, or `most` spread evenly. Sorted (k,) int."""
+    """Indices of the minibatches to measure: all, or `most` spread evenly. Sorted (k,) int."""
     return np.unique(np.linspace(0, n_batches - 1, min(n_batches, most)).round().astype(np.int64))
 
 
 def measure(order, labels, n_classes, plate_ends, n_batches, bins=200, most=2000):
-    """Walk through an epoch's minibatches and measure what a model would see.
+    """Go through an epoch's minibatches and measure what they hold.
 
     order: iterator of int arrays, cell indices of every minibatch; labels: (n_train, k) codes of
     the tasks whose entropy is measured; n_classes: k numbers; plate_ends: (n_plates,) cumulative
@@ -81,12 +82,33 @@ def measure(order, labels, n_classes, plate_ends, n_batches, bins=200, most=2000
             drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
             pending = []
         if step in wanted:
-            own = [float(entropy_bits(counts))]
+            bits = [float(entropy_bits(counts))]
             codes = labels[cells]
-            own += [entropy_of_batch(codes[:, t], n) for t, n in enumerate(n_classes)]
+            bits += [entropy_of_batch(codes[:, t], n) for t, n in enumerate(n_classes)]
             position.append((step + 0.5) / n_batches)
-            entropy.append(own)
+            entropy.append(bits)
     if pending:
         drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
     share = seen / np.maximum(seen.sum(1, keepdims=True), 1)
     return np.array(position), np.array(entropy), share, drawn
+
+
+def diversity_tables(order, codes, balance, n_classes, plates, n_batches):
+    """What an epoch's minibatches hold, as three pandas tables: entropy.csv, plates.csv and draws.csv.
+
+    balance: names of the k columns of `codes`; plates: table of the train plates in order, with columns
+    plate and n_cells; order, codes, n_classes and n_batches: as in `measure`.
+    Entropy has a row per sampled minibatch, plates a row per part of the epoch, draws a row per label
+    combination that cells have.
+    """
+    ends = plates["n_cells"].cumsum().to_numpy()
+    position, entropy, share, drawn = measure(order, codes, n_classes, ends, n_batches)
+    entropy = pd.DataFrame(entropy, columns=["plate", *balance])
+    entropy.insert(0, "position", position, allow_duplicates=True)
+    shares = pd.DataFrame(share, columns=plates["plate"].tolist())
+    middle = (np.arange(len(share)) + 0.5) / len(share)
+    shares.insert(0, "position", middle, allow_duplicates=True)
+    count = count_combinations(codes, n_classes)
+    present = count > 0
+    draws = pd.DataFrame({"count": count[present], "drawn": drawn[present]})
+    return entropy.round(5), shares.round(5), draws

@@ -1,4 +1,4 @@
-"""Scores from counts, and paired differences between strategies with what chance makes of them."""
+"""Bootstrap of scores, intervals of paired differences between strategies, and their significance."""
 
 import numpy as np
 from scipy import sparse
@@ -53,7 +53,7 @@ def resampled_scores(truth, prediction, n_classes, group, weights):
 
 
 def mean_difference(observed, replicated, rng):
-    """Replicates of the mean difference over seeds, as other test cells and other seeds would have it.
+    """Replicates of the mean difference over seeds, with other test cells and other seeds.
 
     observed: (n_seeds, k) differences of k scores, seed by seed; replicated: (n_seeds, replicates, k),
     the same with test cells resampled. Returns (replicates, k).
@@ -85,12 +85,12 @@ def interval(difference, replicates, level=0.95):
     return difference + low, difference + high
 
 
-def chance(difference, low, high, n_seeds):
+def p_values(difference, low, high, n_seeds):
     """p-values of differences, from their 95% intervals: (m,) arrays in, (m,) out.
 
-    The side of an interval towards 0 is taken for as many standard errors as the 97.5% quantile of
-    Student's t with n_seeds - 1 degrees of freedom (of the normal distribution with one seed). So it
-    is where seeds dominate; where test cells do, the p-values are too large.
+    The distance from the difference to the limit nearer to 0 is taken to be as many standard errors as
+    the 97.5% quantile of Student's t with n_seeds - 1 degrees of freedom (of the normal distribution
+    with one seed). That holds where seeds dominate; where test cells do, the p-values are too large.
     """
     freedom = np.where(n_seeds > 1, n_seeds - 1, np.inf)
     side = np.where(difference > 0, difference - low, high - difference)
@@ -99,10 +99,10 @@ def chance(difference, low, high, n_seeds):
     return np.where(difference == 0, 1.0, 2 * t.sf(errors, freedom))
 
 
-def counted(p_values, level=0.05):
-    """Which of many differences count: (m,) bool, so that on average `level` of these, at most, are chance.
+def significant(p, level=0.05):
+    """(m,) bool: differences that are significant at a false discovery rate of `level`; p: (m,) p-values.
 
-    The false discovery rate of Benjamini and Hochberg (J. R. Stat. Soc. B 57, 1995). Where there is
-    no difference at all, any is counted in `level` of the runs.
+    On average at most `level` of the significant differences are due to chance (Benjamini and Hochberg,
+    J. R. Stat. Soc. B 57, 1995). Where there is no difference at all, any is found in `level` of the runs.
     """
-    return false_discovery_control(p_values) <= level
+    return false_discovery_control(p) <= level

@@ -1,4 +1,4 @@
-"""Cached results: the few files of a run from which every table and figure can be drawn again.
+"""Cached results: the few files of a run from which every table and figure can be made again.
 
 python -m cellshuffle.analysis.reference results/demo results/reference config/config.yaml   copies them
 """

@@ -1,36 +1,41 @@
 """Does this machine reproduce the reference results?
 
-python -m cellshuffle.analysis.verification results/demo results/reference   says so, then what differs
+python -m cellshuffle.analysis.verification results/demo results/reference   says so, and what differs
 """
 
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import read_json
 
 EXACTLY, WITHIN, NOT = "exactly", "within the seeds' spread", "not"
-FLOOR = 0.005  # differences of scores below this are nobody's concern, however small the spread
+TOLERANCE = (
+    0.005  # difference of mean scores that is always allowed, however small the spread of the seeds
+)
 
 
 def trainings(run):
     """{(strategy, seed): content of metrics.json} of a run's folder."""
-    found = [read_json(path) for path in sorted(Path(run).glob("train/*/seed*/metrics.json"))]
-    if not found:
+    metrics = [read_json(path) for path in sorted(Path(run).glob("train/*/seed*/metrics.json"))]
+    if not metrics:
         raise InputError(f"{run}: holds no results (no train/*/seed*/metrics.json)")
-    return {(one["strategy"], one["seed"]): one for one in found}
+    return {(job["strategy"], job["seed"]): job for job in metrics}
 
 
 def verify(fresh, reference):
     """Compare two results of `trainings`: (EXACTLY, WITHIN or NOT; lines on what differs).
 
-    Within: no strategy's mean score differs by more than two standard deviations of the
-    reference's seeds, or FLOOR where that is more.
+    WITHIN: no mean score of a strategy differs by more than two standard deviations over the
+    reference's seeds, or by TOLERANCE where that is more.
     """
     lines = [f"{_name(job)}: missing here" for job in reference if job not in fresh]
     if lines:
         return NOT, lines
-    fresh = {job: fresh[job] for job in reference}  # a strategy of one's own is beside the point
+    fresh = {
+        job: fresh[job] for job in reference
+    }  # strategies that the reference lacks do not matter
     if fresh == reference:
         return EXACTLY, []
     orders = [j for j in reference if fresh[j]["order_sha256"] != reference[j]["order_sha256"]]
@@ -38,23 +43,19 @@ def verify(fresh, reference):
     ours, theirs = _scores(fresh), _scores(reference)
     if ours.keys() != theirs.keys():
         return NOT, [*lines, "other tasks or scores than the reference"]
-    worst = WITHIN
+    verdict = WITHIN
     for key, values in theirs.items():
         if ours[key] == values:
             continue
-        difference = abs(_mean(ours[key]) - _mean(values))
-        allowed = max(FLOOR, 2 * _sd(values))
+        here, there = fmean(ours[key]), fmean(values)
+        difference = abs(here - there)
+        allowed = max(TOLERANCE, 2 * stdev(values) if len(values) > 1 else 0)
+        line = f"{' '.join(key)}: mean {here:.4f} here, {there:.4f} in the reference"
         if difference > allowed:
-            worst = NOT
-        lines.append(
-            f"{' '.join(key)}: mean {_mean(ours[key]):.4f} here, {_mean(values):.4f} in the reference"
-            + (
-                f" (differs by {difference:.4f}, allowed {allowed:.4f})"
-                if difference > allowed
-                else ""
-            )
-        )
-    return worst, lines
+            verdict = NOT
+            line += f" (differs by {difference:.4f}, allowed {allowed:.4f})"
+        lines.append(line)
+    return verdict, lines
 
 
 def _name(job):
@@ -64,20 +65,11 @@ def _name(job):
 def _scores(runs):
     """{(strategy, task, metric): values by seed}."""
     scores = {}
-    for (strategy, _), one in sorted(runs.items()):
-        for task, own in one["scores"].items():
-            for metric, value in own.items():
+    for (strategy, _), job in sorted(runs.items()):
+        for task, values in job["scores"].items():
+            for metric, value in values.items():
                 scores.setdefault((strategy, task, metric), []).append(value)
     return scores
-
-
-def _mean(values):
-    return sum(values) / len(values)
-
-
-def _sd(values):
-    centre = _mean(values)
-    return (sum((v - centre) ** 2 for v in values) / max(len(values) - 1, 1)) ** 0.5
 
 
 def main(fresh, reference):
@@ -85,12 +77,12 @@ def main(fresh, reference):
         verdict, lines = verify(trainings(fresh), trainings(reference))
     except InputError as error:
         sys.exit(f"error: {error}")
-    say = {
+    sentence = {
         EXACTLY: "reproduces the reference exactly",
         WITHIN: "reproduces the reference within the seeds' spread, not exactly",
         NOT: "does NOT reproduce the reference",
     }
-    print(f"This machine {say[verdict]} ({fresh} against {reference}).")
+    print(f"This machine {sentence[verdict]} ({fresh} against {reference}).")
     for line in lines:
         print(f"  {line}")
     return int(verdict == NOT)

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from cellshuffle.console import STARTED_AGAIN
-from cellshuffle.phrasing import listed
+from cellshuffle.phrasing import join_words
 
 # Rules as work, in the order in which it is done; the others are tables and figures.
 WORK = {
@@ -30,7 +30,7 @@ def start_lines(run, config, n_plates, n_cells, rules):
     ]
     if set(count) - set(WORK):
         work.append("labels, weights, tables and figures" if work else "tables and figures")
-    yield f"to do: {listed(work)}"
+    yield f"to do: {join_words(work)}"
     yield f"logs: {run}/logs/, one a job"
 
 

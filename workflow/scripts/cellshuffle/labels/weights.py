@@ -24,6 +24,25 @@ def combination_weights(codes, n_classes, baseline=1000, out=None):
     return out
 
 
+def combination_rows(codes, balance, names, baseline=1000):
+    """Every label combination that cells have: its labels, `count` of cells and `weight` of each cell.
+
+    codes: (n_cells, k) int codes of the k labels named in `balance`; names: k lists of class names.
+    Returns a list of dicts, in the order of the codes.
+    """
+    n_classes = tuple(map(len, names))
+    count = count_combinations(codes, n_classes)
+    present = np.flatnonzero(count)
+    columns = [
+        np.array(values)[part]
+        for values, part in zip(names, np.unravel_index(present, n_classes), strict=True)
+    ]
+    numbers = [count[present].tolist(), weight_of_count(count, baseline)[present].tolist()]
+    header = [*balance, "count", "weight"]
+    rows = zip(*columns, *numbers, strict=True)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
 def combine(codes, n_classes):
     """(n_cells,) number of each cell's combination of (n_cells, k) codes."""
     return np.ravel_multi_index(codes.T.astype(np.int64), n_classes)

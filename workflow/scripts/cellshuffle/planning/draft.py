@@ -8,7 +8,7 @@ import numpy as np
 
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.folder import COUNTS, combinations, look
-from cellshuffle.phrasing import natural
+from cellshuffle.phrasing import natural_key
 from cellshuffle.planning.columns import PLATE_NAME, name_pattern
 from cellshuffle.planning.proportions import STEPS, proposed
 from cellshuffle.planning.yaml_text import flow_list, one_line, scalar, task_keys
@@ -29,7 +29,7 @@ def draft(folder, run=None):
     Raises InputError when there are none, or none of their obs columns could be a task.
     """
     folder = Path(folder)
-    files = sorted(folder.glob("*.h5ad"), key=lambda path: natural(path.name))
+    files = sorted(folder.glob("*.h5ad"), key=lambda path: natural_key(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files")
     pattern, plates = name_pattern([path.name for path in files])
@@ -152,7 +152,7 @@ def _split(plates, cells, columns):
             return ["  train_plates: [all]", split], [name], _cells(counts, set(counts) - set(test))
     for name, counts in columns.items():
         if any(word in name.lower() for word in PLATE_WORDS) and _is_plates(counts):
-            *train, test = sorted(counts, key=natural)
+            *train, test = sorted(counts, key=natural_key)
             lines = [
                 "  # One file: the values of this obs column are taken for the plates.",
                 f"  plate_column: {scalar(name)}",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.loading.samplers import is_weighted
-from cellshuffle.phrasing import duration, listed
+from cellshuffle.phrasing import duration, join_words
 from cellshuffle.planning.proportions import proportion_risks
 
 DAY = 86_400
@@ -96,7 +96,7 @@ def risks(survey, costs, config, device):
         )
     for task, classes in survey.unseen.items():
         if classes:
-            shown = listed(classes[:3]) + (" ..." if len(classes) > 3 else "")
+            shown = join_words(classes[:3]) + (" ..." if len(classes) > 3 else "")
             found.append(
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
                 f"alone ({shown}): no strategy can learn them."
@@ -126,7 +126,7 @@ def size(n_bytes):
 
 
 def long_duration(seconds):
-    """As words.duration, in days where hours are too many."""
+    """As phrasing.duration, in days where hours are too many."""
     return f"{seconds / DAY:.3g} days" if seconds >= 2 * DAY else duration(max(seconds, 1))
 
 

@@ -1,16 +1,24 @@
-"""What the numbers say, in sentences: which strategy, how sure, at what cost, and why."""
+"""The answers of a run in sentences: which strategy to use, how sure that is, what it costs, and why."""
 
 import numpy as np
 
-from cellshuffle.analysis.comparison import HIGHER, LOWER, SAME, baseline_of
-from cellshuffle.analysis.intervals import chance, counted
-from cellshuffle.loading.samplers import is_sequential
-from cellshuffle.phrasing import duration, listed, signed, tested_on, within, words
+from cellshuffle.analysis.comparison import HIGHER, LOWER, SAME
+from cellshuffle.analysis.intervals import p_values, significant
+from cellshuffle.loading.samplers import is_sequential, loading_of
+from cellshuffle.phrasing import (
+    display_name,
+    duration,
+    in_sentence,
+    join_words,
+    signed,
+    test_set_name,
+)
 
-# Share of the fastest's speed beyond which another is not told from it; in short trainings, of few seconds.
-NEAR, NEAR_IF_SHORT, SHORT = 0.9, 0.5, 10
-# Macro F1: a run that sees no smaller differences, and none at all, decides nothing.
-BLURRED = 0.05
+# A strategy counts as fast as the fastest if it reaches this share of its speed; a smaller share is enough
+# where trainings take less than SHORT_SECONDS, since their speed varies more.
+SIMILAR_SPEED, SIMILAR_SPEED_IF_SHORT, SHORT_SECONDS = 0.9, 0.5, 10
+# Half width of the intervals of macro F1 above which a run that finds no difference is inconclusive.
+INCONCLUSIVE_HALF_WIDTH = 0.05
 
 
 def macro_f1(table, task=None):
@@ -20,7 +28,7 @@ def macro_f1(table, task=None):
 
 
 def verdicts(table, task, baseline):
-    """Sentences on one task: which strategies are higher, lower, not to be told from the baseline."""
+    """Sentences on one task: strategies higher than, lower than and not distinguishable from the baseline."""
     sentences = []
     rows = macro_f1(table, task)
     for verdict in (HIGHER, LOWER):
@@ -28,118 +36,126 @@ def verdicts(table, task, baseline):
         chosen = chosen.sort_values("difference", ascending=verdict == LOWER, kind="stable")
         if len(chosen):
             parts = [
-                f"{within(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
+                f"{in_sentence(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
                 f"to {signed(row.high)})"
                 for row in chosen.itertuples()
             ]
-            sentences.append(f"{verdict.capitalize()} than {within(baseline)}: {listed(parts)}.")
+            sentences.append(
+                f"{verdict.capitalize()} than {in_sentence(baseline)}: {join_words(parts)}."
+            )
     same = rows.loc[rows["verdict"] == SAME, "strategy"]
     if len(same):
-        sentences.append(f"Not distinguishable: {listed(within(s) for s in same)}.")
+        sentences.append(f"Not distinguishable: {join_words(in_sentence(s) for s in same)}.")
     return sentences
 
 
 def n_compared(table):
-    """How many macro F1s are compared with the baseline's."""
+    """Number of macro F1 scores that are compared with the baseline's."""
     return int(macro_f1(table)["low"].notna().sum())
 
 
-def standing(table):
-    """{strategy: (tasks where higher, tasks where lower)} by macro F1, without the baseline.
+def significant_differences(table):
+    """{strategy: (tasks where higher, tasks where lower)} than the baseline in macro F1.
 
-    Of all comparisons, those differences that `counted` leaves.
+    Only differences that are significant among all comparisons of the table.
     """
     rows = macro_f1(table).dropna(subset=["low", "high"])
     if rows.empty:
         return {}
-    counts = counted(chance(*(rows[c].to_numpy() for c in ("difference", "low", "high", "n"))))
-    up = rows["difference"] > 0
-    rows = rows.assign(higher=counts & up, lower=counts & ~up)
+    columns = (rows[name].to_numpy() for name in ("difference", "low", "high", "n"))
+    found, positive = significant(p_values(*columns)), rows["difference"] > 0
+    rows = rows.assign(higher=found & positive, lower=found & ~positive)
     return {
-        strategy: tuple(own.loc[own[v], "task"].tolist() for v in ("higher", "lower"))
-        for strategy, own in rows.groupby("strategy", sort=False)
+        strategy: tuple(group.loc[group[v], "task"].tolist() for v in ("higher", "lower"))
+        for strategy, group in rows.groupby("strategy", sort=False)
     }
 
 
-def which(table, speeds, baseline, seconds):
-    """(headline, sentences why): which strategies to use.
+def recommendation(table, speeds, baseline, seconds):
+    """(headline, sentences that explain it): the strategies to use.
 
     speeds: {strategy: cells/s of every seed}; seconds: mean length of a training.
-    Of the strategies that are nowhere distinguishably worse than the baseline, those better on most tasks
-    come first; among equals the fastest on average, with all whose speeds are not told from its own.
+    Of the strategies that are significantly worse than the baseline on no task, those better on most tasks
+    are chosen; of these the one that is fastest on average, with all that are about as fast.
     """
-    stand = standing(table)
-    higher = {baseline: []} | {s: up for s, (up, _) in stand.items()}
-    sound = [s for s in speeds if s == baseline or not stand[s][1]]
-    most = max(len(higher[s]) for s in sound)
-    equals = [s for s in sound if len(higher[s]) == most]
+    differences = significant_differences(table)
+    higher = {baseline: []} | {s: up for s, (up, _) in differences.items()}
+    not_worse = [s for s in speeds if s == baseline or not differences[s][1]]
+    most = max(len(higher[s]) for s in not_worse)
+    equals = [s for s in not_worse if len(higher[s]) == most]
     fastest = max(equals, key=lambda s: np.mean(speeds[s]))
-    least = (NEAR if seconds >= SHORT else NEAR_IF_SHORT) * np.min(speeds[fastest])
-    best = [s for s in equals if s == fastest or np.max(speeds[s]) >= least]
-    headline = f"Any of {listed(map(within, best))}." if len(best) > 1 else f"{words(fastest)}."
+    share = SIMILAR_SPEED if seconds >= SHORT_SECONDS else SIMILAR_SPEED_IF_SHORT
+    threshold = share * np.min(speeds[fastest])
+    best = [s for s in equals if s == fastest or np.max(speeds[s]) >= threshold]
+    headline = (
+        f"Any of {join_words(map(in_sentence, best))}."
+        if len(best) > 1
+        else f"{display_name(fastest)}."
+    )
     others = [s for s in best if s != baseline]
     reasons = []
     if most:
-        tasks = listed(f"{within(s)} on {listed(map(within, higher[s]))}" for s in best)
-        reasons.append(f"Higher than {within(baseline)}: {tasks}; nowhere lower.")
-    elif not any(up or down for up, down in stand.values()) and half_width(table) > BLURRED:
+        tasks = join_words(
+            f"{in_sentence(s)} on {join_words(map(in_sentence, higher[s]))}" for s in best
+        )
+        reasons.append(f"Higher than {in_sentence(baseline)}: {tasks}; nowhere lower.")
+    elif not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH:
         headline = "This run cannot tell."
         reasons.append(
-            f"No macro F1 can be told from that of {within(baseline)}, and differences below about "
+            f"No macro F1 can be told from that of {in_sentence(baseline)}, and differences below about "
             f"{half_width(table):.2f} cannot be seen here. Test on more cells, or train with more seeds."
         )
     elif others:
         reasons.append(
-            f"On no task can the macro F1 of {listed(map(within, others))} be told from that of "
-            f"{within(baseline)}."
+            f"On no task can the macro F1 of {join_words(map(in_sentence, others))} be told from that of "
+            f"{in_sentence(baseline)}."
         )
-    reasons += by_chance(table, best)
+    reasons += not_significant(table, best)
     if len(equals) > 1:
-        reasons += pace(best, equals, speeds)
-    worse = [s for s, (_, down) in stand.items() if down]
+        reasons += speed_comparison(best, equals, speeds)
+    worse = [s for s, (_, down) in differences.items() if down]
     if worse:
-        names = listed(within(s) for s in worse)
-        reasons.append(f"Lower than {within(baseline)} on at least one task: {names}.")
+        names = join_words(in_sentence(s) for s in worse)
+        reasons.append(f"Lower than {in_sentence(baseline)} on at least one task: {names}.")
     return headline, reasons
 
 
-def by_chance(table, best):
-    """A sentence on recommended strategies that one interval calls lower and `standing` does not; or none."""
+def not_significant(table, best):
+    """[a sentence on recommended strategies that are lower by their own interval, but not significantly]."""
     rows = macro_f1(table)
     rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
     if rows.empty:
         return []
-    cases = listed(f"{within(row.strategy)} on {within(row.task)}" for row in rows.itertuples())
+    cases = join_words(
+        f"{in_sentence(row.strategy)} on {in_sentence(row.task)}" for row in rows.itertuples()
+    )
     return [
         f"Lower by a 95% interval of its own, which may be chance among the {n_compared(table)} "
         f"comparisons made here: {cases}."
     ]
 
 
-def pace(best, equals, speeds):
-    """Sentences on the speed of strategies whose scores are not told apart.
-
-    best: those whose speeds are not told from the fastest one's.
-    """
-    told = {s: f"{within(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
+def speed_comparison(best, equals, speeds):
+    """Sentences on the speed of strategies with equal scores; best: those about as fast as the fastest."""
+    mean_speed = {s: f"{in_sentence(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
     slower = [s for s in equals if s not in best]
     if len(best) > 1:
         sentences = [
             "Too close in speed to be told apart on this machine, in training cells per second: "
-            f"{listed(told[s] for s in best)}."
+            f"{join_words(mean_speed[s] for s in best)}."
         ]
     else:
         sentences = [
-            f"{words(best[0])} was the fastest of the {len(equals)} strategies whose scores are not told "
-            f"apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
+            f"{display_name(best[0])} was the fastest of the {len(equals)} strategies whose scores are "
+            f"not told apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
         ]
     if slower:
-        sentences.append(f"Slower with every seed: {listed(told[s] for s in slower)}.")
+        sentences.append(f"Slower with every seed: {join_words(mean_speed[s] for s in slower)}.")
     return sentences
 
 
 def half_width(table):
-    """Half the width of the 95% intervals of macro F1, in the median."""
+    """Median of half the width of the 95% intervals of macro F1."""
     rows = macro_f1(table)
     return (rows["high"] - rows["low"]).median() / 2
 
@@ -150,12 +166,12 @@ def certainty(table, config, baseline, n_test):
     compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
     sentences = [
         f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
-        f"{n_test:,} cells ({tested_on(config)})."
+        f"{n_test:,} cells ({test_set_name(config)})."
     ]
     if compared.empty:
         return sentences
     sentences.append(
-        f"Differences from {within(baseline)} carry 95% intervals over test cells"
+        f"Differences from {in_sentence(baseline)} carry 95% intervals over test cells"
         f"{' and seeds' if seeds > 1 else ''}; half their width is {half_width(table):.3f} of "
         "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
@@ -182,65 +198,59 @@ def cost_rows(totals, reached):
     """Rows of the cost table: strategy, cells/s, training time, waiting, memory, time to the target."""
     times = reached.groupby("strategy")["seconds"].agg(lambda s: s.mean(skipna=False))
     rows = []
-    for strategy, own in totals.groupby("strategy", sort=False):
+    for strategy, group in totals.groupby("strategy", sort=False):
         time = times[strategy]
         rows.append([
-            words(strategy),
-            f"{own['cells_per_second'].mean():,.0f}",
-            duration(own["train_seconds"].mean()),
-            f"{own['waiting'].mean():.0%}",
-            f"{own['peak_memory_mib'].mean():,.0f} MiB",
+            display_name(strategy),
+            f"{group['cells_per_second'].mean():,.0f}",
+            duration(group["train_seconds"].mean()),
+            f"{group['waiting'].mean():.0%}",
+            f"{group['peak_memory_mib'].mean():,.0f} MiB",
             "not by every seed" if np.isnan(time) else duration(time),
         ])  # fmt: skip
     return rows
 
 
-def why(table, config, strips, entropies, task):
-    """Sentences on why sequential strategies fail, or do not, from what their minibatches held."""
-    sentences = []
-    mixed = {s: table_["plate"].mean() for s, table_ in entropies.items()}
-    streams = [s for s, e in config["strategies"].items() if is_sequential(e)]
-    shuffled = [s for s in config["strategies"] if s not in streams]
-    if not streams or not shuffled:
+def why(results):
+    """Sentences on why sequential strategies fail, or do not, from what their minibatches hold."""
+    entries, task = results.config["strategies"], results.headline_task
+    sequential = [s for s in entries if is_sequential(entries[s])]
+    shuffled = [s for s in entries if s not in sequential]
+    if not sequential or not shuffled:
         return ["This run does not hold both a streaming strategy and a shuffled one to compare."]
-    stream, best = streams[0], max(shuffled, key=mixed.get)
-    strip = strips[stream]
-    end = strip.iloc[-1].drop("position")
-    lone = (strip.drop(columns="position").max(axis=1) > 0.9).mean()
-    rows = macro_f1(table, task).set_index("strategy")
-    score = rows["mean"]
-    if rows.loc[stream, "verdict"] != LOWER:
+    entropy = {s: table["plate"].mean() for s, table in results.entropy.items()}
+    stream, best = sequential[0], max(shuffled, key=entropy.get)
+    scores = results.macro_f1(task)
+    score = scores["mean"]
+    on_task, test_set = f"on {in_sentence(task)}", test_set_name(results.config)
+    if scores.loc[stream, "verdict"] != LOWER:
         return [
-            f"It does not, here: on {within(task)} {within(stream)} scores {score[stream]:.3f}, not lower "
-            f"than {within(baseline_of(config))} by more than chance ({score[baseline_of(config)]:.3f})."
+            f"It does not, here: {on_task} {in_sentence(stream)} scores {score[stream]:.3f}, not lower than "
+            f"{in_sentence(results.baseline)} by more than chance ({score[results.baseline]:.3f})."
         ]
-    if strip.shape[1] == 2:
+    shares = results.plates[stream].drop(columns="position")
+    if shares.shape[1] == 1:
         return [
-            "All training cells are of one plate. "
-            f"{words(stream)} reads them in the order on disk: on {within(task)} it scores "
-            f"{score[stream]:.3f} on {tested_on(config)}, against {score[best]:.3f} for {within(best)}."
+            f"All training cells are of one plate. {display_name(stream)} reads them in the order on disk: "
+            f"{on_task} it scores {score[stream]:.3f} on {test_set}, against {score[best]:.3f} for "
+            f"{in_sentence(best)}."
         ]
-    sentences.append(
-        f"{words(stream)} reads plate after plate: for {lone:.0%} of the epoch nearly all cells of the "
-        f"minibatches come from a single plate, so a minibatch holds {mixed[stream]:.2f} bits of plate "
-        f"entropy, against {mixed[best]:.2f} for {within(best)}."
-    )
-    sentences.append(
-        f"It ends every epoch on plate {end.astype(float).idxmax()}, and the model keeps what it saw last: "
-        f"on {within(task)} it scores {score[stream]:.3f} on {tested_on(config)}, "
-        f"against {score[best]:.3f}."
-    )
-    buffered = [s for s in streams if config["strategies"][s].get("shuffle")]
-    if buffered and buffered[0] != stream:
+    one_plate = (shares.max(axis=1) > 0.9).mean()
+    last_plate = shares.iloc[-1].astype(float).idxmax()
+    sentences = [
+        f"{display_name(stream)} reads plate after plate: for {one_plate:.0%} of the epoch nearly all cells "
+        f"of the minibatches come from a single plate, so a minibatch holds {entropy[stream]:.2f} bits of "
+        f"plate entropy, against {entropy[best]:.2f} for {in_sentence(best)}.",
+        f"It ends every epoch on plate {last_plate}, and the model keeps what it saw last: "
+        f"{on_task} it scores {score[stream]:.3f} on {test_set}, against {score[best]:.3f}.",
+    ]
+    buffered = next((s for s in sequential if entries[s].get("shuffle")), stream)
+    if buffered != stream:
+        loading = loading_of(entries[buffered], results.config["training"])
         sentences.append(
-            f"Shuffling inside a buffer does not help ({within(buffered[0])}: {mixed[buffered[0]]:.2f} bits, "
-            f"macro F1 {score[buffered[0]]:.3f}): its buffer of {_buffer(config, buffered[0]):,} cells "
-            "holds neighbours, of one plate or two."
+            f"Shuffling inside a buffer does not help ({in_sentence(buffered)}: {entropy[buffered]:.2f} "
+            f"bits, macro F1 {score[buffered]:.3f}): its buffer of "
+            f"{loading['batch_size'] * loading['fetch_factor']:,} cells holds neighbours, of one plate or "
+            "two."
         )
     return sentences
-
-
-def _buffer(config, strategy):
-    """Cells of one fetch."""
-    training, entry = config["training"], config["strategies"][strategy]
-    return int(np.prod([entry.get(k, training[k]) for k in ("batch_size", "fetch_factor")]))

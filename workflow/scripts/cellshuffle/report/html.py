@@ -1,4 +1,4 @@
-"""Self-contained HTML pages for the report: answers, a sortable table, settings."""
+"""Self-contained HTML pages and their parts."""
 
 import html
 from base64 import b64encode
@@ -37,7 +37,7 @@ document.querySelectorAll('table.sortable').forEach(function(table){
 
 
 def page(title, *parts, script=""):
-    """A whole HTML document that needs nothing else."""
+    """A complete HTML document that loads no other file."""
     script = f"<script>{script}</script>" if script else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -53,12 +53,20 @@ def paragraph(*sentences):
     return f"<p>{html.escape(' '.join(sentences))}</p>"
 
 
+def strong(sentence):
+    return f"<p><strong>{html.escape(sentence)}</strong></p>"
+
+
+def preformatted(text):
+    return f"<pre>{html.escape(text)}</pre>"
+
+
 def bullets(items):
     return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
 
 
 def picture(svg_path, alt):
-    """An SVG file as an image that the page carries itself."""
+    """An SVG file as an image embedded in the page."""
     data = b64encode(Path(svg_path).read_bytes()).decode()
     return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
 
@@ -73,7 +81,7 @@ def plain_table(header, rows):
 
 
 def sortable_table(header, rows):
-    """rows: lists of (shown text, value to sort by); '' sorts last."""
+    """rows: lists of (displayed text, value to sort by); '' sorts last."""
     head = "".join(
         f'<th><button class="sort" type="button">{html.escape(cell)}</button></th>'
         for cell in header

@@ -1,17 +1,17 @@
-"""comparison.md: the comparison as a person reads it."""
+"""comparison.md: the comparison as tables and sentences."""
 
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.phrasing import (
-    METRIC_WORDS,
-    listed,
+    METRIC_NAMES,
+    display_name,
+    in_sentence,
+    join_words,
     mean_sd,
-    plates,
+    plate_ranges,
     signed,
-    tested_on,
-    within,
-    words,
+    test_set_name,
 )
-from cellshuffle.report.answers import macro_f1, n_compared, standing, verdicts
+from cellshuffle.report.answers import macro_f1, n_compared, significant_differences, verdicts
 
 
 def markdown_table(header, rows):
@@ -23,56 +23,66 @@ def markdown_table(header, rows):
 def comparison_markdown(table, config, baseline):
     """The comparison table, in words, as Markdown text."""
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
-    own = table.set_index(["strategy", "task", "metric"])
+    scores = table.set_index(["strategy", "task", "metric"])
     seeds = len(config["training"]["seeds"])
     spread = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     lines = [
         f"# {len(strategies)} loading strateg{'ies' if len(strategies) > 1 else 'y'} compared",
         "",
-        f"Tested on {tested_on(config)}, trained on {plates(config['atlas']['train_plates'])}; {spread}.",
+        f"Tested on {test_set_name(config)}, trained on "
+        f"{plate_ranges(config['atlas']['train_plates'])}; {spread}.",
         "",
         "## Macro F1",
         "",
         "In brackets the rank among the strategies, 1 being the best.",
         "",
         *markdown_table(
-            ["Strategy", *map(words, tasks)],
-            [[words(s), *(_ranked(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies],
+            ["Strategy", *map(display_name, tasks)],
+            [
+                [display_name(s), *(_ranked(scores.loc[s, t, "macro_f1"]) for t in tasks)]
+                for s in strategies
+            ],
         ),
     ]
     if len(strategies) > 1:
-        lines += _differences(table, own, strategies, tasks, baseline, seeds)
+        lines += _differences(table, scores, strategies, tasks, baseline, seeds)
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [
-            [words(s), *(mean_sd(*own.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS)]
+            [
+                display_name(s),
+                *(mean_sd(*scores.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS),
+            ]
             for s in strategies
         ]
-        header = ["Strategy", *(METRIC_WORDS[m] for m in METRICS)]
-        lines += ["", f"### {words(task)}", "", *markdown_table(header, rows)]
+        header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
+        lines += ["", f"### {display_name(task)}", "", *markdown_table(header, rows)]
     return "\n".join(lines) + "\n"
 
 
-def _differences(table, own, strategies, tasks, baseline, seeds):
+def _differences(table, scores, strategies, tasks, baseline, seeds):
     """Lines on the differences from the baseline, as a table and in words."""
     others = [s for s in strategies if s != baseline]
     over = "test cells and seeds" if seeds > 1 else "test cells"
     return [
         "",
-        f"## Difference from {within(baseline)}, in macro F1",
+        f"## Difference from {in_sentence(baseline)}, in macro F1",
         "",
         f"With 95% intervals over {over}. Bold: the interval excludes 0.",
         "",
         *markdown_table(
-            ["Strategy", *map(words, tasks)],
-            [[words(s), *(_difference(own.loc[s, t, "macro_f1"]) for t in tasks)] for s in others],
+            ["Strategy", *map(display_name, tasks)],
+            [
+                [display_name(s), *(_difference(scores.loc[s, t, "macro_f1"]) for t in tasks)]
+                for s in others
+            ],
         ),
         "",
         "## In words",
         "",
         _overall(table, baseline),
         "",
-        *[f"- **{words(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
+        *[f"- **{display_name(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
     ]
 
 
@@ -86,8 +96,8 @@ def _difference(row):
 
 
 def _overall(table, baseline):
-    """A sentence over all tasks."""
-    stand = standing(table)
+    """A sentence that sums up all tasks."""
+    differences = significant_differences(table)
     n_tasks = macro_f1(table)["task"].nunique()
     groups = {
         "not distinguishable from it on any task": (False, False),
@@ -96,16 +106,16 @@ def _overall(table, baseline):
         "higher on some tasks, lower on others": (True, True),
     }
     parts = []
-    for what, kind in groups.items():
-        names = [s for s, (up, down) in stand.items() if (bool(up), bool(down)) == kind]
+    for description, group in groups.items():
+        names = [s for s, (up, down) in differences.items() if (bool(up), bool(down)) == group]
         if names:
-            parts.append(f"{what}: {listed(map(within, names))}")
+            parts.append(f"{description}: {join_words(map(in_sentence, names))}")
     many = n_compared(table)
     over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
-    told = f"Against {within(baseline)}, {over}: {'; '.join(parts)}."
+    sentence = f"Against {in_sentence(baseline)}, {over}: {'; '.join(parts)}."
     if many > 1:
-        told += (
+        sentence += (
             f" Of {many} comparisons so many differences count here that on average at most one in twenty "
             "of them is chance."
         )
-    return told
+    return sentence

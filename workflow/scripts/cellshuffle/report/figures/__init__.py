@@ -1,1 +1,1 @@
-"""The figures: one module each, drawn from the files of a run alone."""
+"""One module per figure; its draw(results) returns a Matplotlib figure. style and point_labels are shared."""

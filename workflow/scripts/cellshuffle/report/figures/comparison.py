@@ -1,69 +1,68 @@
-"""Macro F1 by strategy and task: every seed a point, mean and spread, values in figures."""
+"""Macro F1 by strategy and task: every seed a point, mean and standard deviation, values in numbers."""
 
 import numpy as np
 from matplotlib.lines import Line2D
 
-from cellshuffle.phrasing import mean_sd, tested_on, words
+from cellshuffle.phrasing import display_name, mean_sd, test_set_name
 from cellshuffle.report.figures.style import (
     GREY,
-    beside,
     footnote,
     grid_of,
-    looks,
     new_figure,
     strategy_rows,
+    strategy_styles,
     title,
+    value_label,
 )
 
 
-def draw(metrics, comparison, config, published=None):
-    """metrics, comparison: the run's tables; published: table strategy, task, metric, value or None."""
-    strategies, tasks = list(config["strategies"]), list(config["tasks"])
+def draw(results):
+    """The figure, from metrics.csv, comparison.csv and, where asked for, published scores."""
+    strategies, tasks = results.strategies, results.tasks
     rows, columns = grid_of(len(tasks))
     figure = new_figure(0.5 + rows * (0.62 + 0.2 * len(strategies)))
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     marked = False
     for axes, task in zip(grid.flat, tasks, strict=False):
-        marked |= _panel(axes, task, strategies, metrics, comparison, published)
+        marked |= _panel(axes, task, results)
     for axes in grid.flat[len(tasks) :]:
         axes.set_visible(False)
-    footnote(figure, f"macro F1 on {tested_on(config)} (0 to 1, higher is better)")
-    _legend(figure, marked, len(config["training"]["seeds"]))
+    footnote(figure, f"macro F1 on {test_set_name(results.config)} (0 to 1, higher is better)")
+    _legend(figure, marked, len(results.config["training"]["seeds"]))
     return figure
 
 
-def _panel(axes, task, strategies, metrics, comparison, published):
+def _panel(axes, task, results):
     """Draw one task; True when a published value was marked."""
-    own = metrics[(metrics["task"] == task) & (metrics["metric"] == "macro_f1")]
-    means = comparison[(comparison["task"] == task) & (comparison["metric"] == "macro_f1")]
-    means = means.set_index("strategy")
-    known = _published_values(published, task)
-    look = looks(strategies)
+    metrics = results.metrics
+    scores = metrics[(metrics["task"] == task) & (metrics["metric"] == "macro_f1")]
+    means = results.macro_f1(task)
+    published = _published_values(results.published, task)
     reach = (means["mean"] + means["sd"].fillna(0)).max()
-    top = max([own["value"].max(), reach, *known.values(), 1e-3])
-    for row, strategy in enumerate(strategies):
-        colour, marker = look[strategy]["color"], look[strategy]["marker"]
+    top = max([scores["value"].max(), reach, *published.values(), 1e-3])
+    for row, (strategy, style) in enumerate(strategy_styles(results.strategies).items()):
+        colour, marker = style["color"], style["marker"]
         mean, sd = means.loc[strategy, ["mean", "sd"]]
         axes.barh(row, mean, height=0.62, color=colour, alpha=0.28, linewidth=0)
         axes.errorbar(
             mean, row, xerr=sd if sd == sd else None, color=colour, capsize=2, linewidth=1
         )
         axes.plot([mean, mean], [row - 0.31, row + 0.31], color=colour, linewidth=1.6)
-        seeds = own.loc[own["strategy"] == strategy, "value"].to_numpy()
+        seeds = scores.loc[scores["strategy"] == strategy, "value"].to_numpy()
         offset = np.linspace(-0.17, 0.17, len(seeds)) if len(seeds) > 1 else [0]
         axes.scatter(
             seeds, row + np.array(offset), s=9, color=colour, marker=marker,
             edgecolor="white", linewidth=0.4, zorder=3, clip_on=False,
         )  # fmt: skip
-        if strategy in known:
-            axes.plot(known[strategy], row, "|", color="black", markersize=9, markeredgewidth=1.4,
+        if strategy in published:
+            axes.plot(published[strategy], row, "|", color="black", markersize=9, markeredgewidth=1.4,
                       zorder=4, clip_on=False)  # fmt: skip
-        beside(axes, row, mean_sd(mean, sd))
-    strategy_rows(axes, strategies)
+        value_label(axes, row, mean_sd(mean, sd))
+    strategy_rows(axes, results.strategies)
     axes.set_xlim(0, min(1, top * 1.05))
     axes.locator_params(axis="x", nbins=5)
-    title(axes, words(task))
-    return bool(known)
+    title(axes, display_name(task))
+    return bool(published)
 
 
 def _published_values(published, task):

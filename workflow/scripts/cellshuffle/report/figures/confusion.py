@@ -1,24 +1,25 @@
-"""Confusion matrices of one task, one per strategy: what each class is taken for."""
+"""Confusion matrices of one task, one per strategy."""
 
 from textwrap import wrap
 
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from cellshuffle.phrasing import natural, tested_on, within, words
+from cellshuffle.phrasing import display_name, in_sentence, natural_key, test_set_name
 from cellshuffle.report.figures.style import new_figure
 
-NAMED, FEW = 60, 9  # up to this many classes and strategies every class is named
-LONG = 40  # characters of a class's name that are shown
+NAMED, FEW = 60, 9  # every class is named up to this many classes and strategies
+LONG = 40  # characters of a class name that are shown
 
 
-def draw(counts, names, task, config):
-    """counts: {strategy: (n, n) truth x prediction}; names: class names in code order.
+def draw(results, task):
+    """The figure of one task, from the saved predictions of all trainings.
 
-    Rows are the classes of the test plates, each summing to 1. Columns are all classes, first those of
-    the test plates, then, past a line, those that no test cell has; each part in natural order.
+    Rows are the classes of the test cells, each summing to 1. Columns are all classes: first those of
+    the test cells, then, after a line, those that no test cell has; each part in natural order.
     """
-    strategies = list(config["strategies"])
+    strategies = results.strategies
+    counts, names = results.confusion(task)
     present = next(iter(counts.values())).sum(1) > 0
     order = natural_order(names)
     rows = order[present[order]]
@@ -39,12 +40,12 @@ def draw(counts, names, task, config):
         )  # fmt: skip
         if len(rows) < len(columns):
             axes.axvline(len(rows) - 0.5, color="#D55E00", linewidth=1)
-        axes.set_title("\n".join(wrap(words(strategy), side * 13)), fontsize=7)
+        axes.set_title("\n".join(wrap(display_name(strategy), side * 13)), fontsize=7)
         axes.spines[:].set(visible=True, linewidth=0.4)
     for axes in grid.flat[len(strategies) :]:
         axes.set_visible(False)
     shown = [shown[c] for c in columns]
-    _name_axes(figure, grid, len(strategies), shown, len(rows), named, task, config)
+    _name_axes(figure, grid, len(strategies), shown, len(rows), named, task, results.config)
     bar = figure.colorbar(image, ax=grid, shrink=min(1.0, 1.6 / height + 0.25), aspect=25, pad=0.01)
     bar.set_label("share of the class's cells")
     bar.set_ticks([0, 0.05, 0.25, 0.5, 1])
@@ -52,7 +53,7 @@ def draw(counts, names, task, config):
 
 
 def _layout(n, n_columns, names):
-    """Panels in a row, their side and the room for class names, in inches."""
+    """Number of panels in a row, then their side and the space for class names in inches."""
     if n > FEW:
         return (4, 1.5, 0.2) if n <= 16 else (5, 1.2, 0.2)
     side = max(1.5, 0.085 * n_columns) if names else 2.0
@@ -65,7 +66,7 @@ def _layout(n, n_columns, names):
 
 
 def _name_axes(figure, grid, n, names, n_rows, named, task, config):
-    on = tested_on(config)
+    test_set = test_set_name(config)
     across = grid.shape[1]
     for k, axes in enumerate(grid.flat[:n]):
         bottom = k + across >= n
@@ -76,9 +77,11 @@ def _name_axes(figure, grid, n, names, n_rows, named, task, config):
             axes.set_yticks([])
             axes.set_xticks([])
         axes.tick_params(length=0, labelbottom=bottom and named)
-    rest = f" | {_classes(len(names) - n_rows)} not on {on}" if n_rows < len(names) else ""
-    figure.supxlabel(f"predicted {within(task)}: {_classes(n_rows)} on {on}{rest}", fontsize=8)
-    figure.supylabel(f"true {within(task)}", fontsize=8)
+    rest = f" | {_classes(len(names) - n_rows)} not on {test_set}" if n_rows < len(names) else ""
+    figure.supxlabel(
+        f"predicted {in_sentence(task)}: {_classes(n_rows)} on {test_set}{rest}", fontsize=8
+    )
+    figure.supylabel(f"true {in_sentence(task)}", fontsize=8)
 
 
 def _classes(n):
@@ -86,15 +89,15 @@ def _classes(n):
 
 
 def natural_order(names):
-    """Positions of the classes as people order them: numbers by value, `type 2` before `type 10`."""
+    """Positions that sort the classes: numbers by value, else text so that `type 2` precedes `type 10`."""
     try:
         return np.argsort([float(name) for name in names], kind="stable")
     except ValueError:
-        return np.array(sorted(range(len(names)), key=lambda code: natural(names[code])))
+        return np.array(sorted(range(len(names)), key=lambda code: natural_key(names[code])))
 
 
 def _shown(names):
-    """The classes' names in one line each, dollar signs no mark-up of Matplotlib's, long ones cut."""
+    """The classes' names in one line each, dollar signs escaped for Matplotlib, long names cut."""
     lines = [" ".join(name.split()) for name in names]
     cut = [line if len(line) <= LONG else f"{line[:24]}…{line[-15:]}" for line in lines]
     lines = cut if len(set(cut)) == len(set(lines)) else lines

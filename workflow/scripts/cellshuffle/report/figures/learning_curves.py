@@ -2,24 +2,24 @@
 
 import numpy as np
 
-from cellshuffle.phrasing import tested_on, words
+from cellshuffle.phrasing import display_name, test_set_name
 from cellshuffle.report.figures.style import (
     footnote,
     legend,
     legend_height,
-    looks,
     new_figure,
     short_ticks,
+    strategy_styles,
     time_unit,
     title,
 )
 
-MANY = 8  # beyond this many strategies bands of the seeds' spread would cover the lines
+MANY = 8  # with more strategies than this, bands of the seeds' range would cover the lines
 
 
-def draw(history, config):
-    """history: rows per strategy, seed and epoch, as `read.histories` gives."""
-    strategies, tasks = list(config["strategies"]), list(config["tasks"])
+def draw(results):
+    """The figure, from the histories of all trainings."""
+    strategies, tasks, history = results.strategies, results.tasks, results.history
     figure = new_figure(0.6 + legend_height(strategies) + 1.32 * len(tasks))
     grid = figure.subplots(len(tasks), 4, squeeze=False, sharex="col")
     divisor, unit = time_unit(history["train_seconds"].max())
@@ -28,35 +28,35 @@ def draw(history, config):
         columns = [(f"{task}/macro_f1", "cells_seen"), (f"{task}/macro_f1", "time"),
                    (f"{task}/loss", "cells_seen"), (f"{task}/loss", "time")]  # fmt: skip
         for axes, (y, x) in zip(row, columns, strict=True):
-            for strategy, look in looks(strategies).items():
-                _curve(axes, history[history["strategy"] == strategy], x, y, look, len(strategies))
+            for strategy, style in strategy_styles(strategies).items():
+                _curve(axes, history[history["strategy"] == strategy], x, y, style, len(strategies))
             axes.grid(axis="y")
             axes.set_xlim(left=0)
             short_ticks(axes.xaxis, 4)
-        _score_axes(row[:2], words(task))
+        _score_axes(row[:2], display_name(task))
         _loss_axes(row[2:])
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
     figure.align_ylabels(grid)
-    footnote(figure, f"macro F1 and loss on {tested_on(config)}")
+    footnote(figure, f"macro F1 and loss on {test_set_name(results.config)}")
     legend(figure, strategies)
     return figure
 
 
-def _curve(axes, table, x, y, look, n_strategies):
+def _curve(axes, table, x, y, style, n_strategies):
     """Mean over seeds, with the seeds' range as a band; x is the seeds' mean at each epoch."""
     epochs = table.groupby("epoch")
     along, mean = epochs[x].mean(), epochs[y].mean()
     one = len(along) == 1
     if n_strategies <= MANY and table["seed"].nunique() > 1:
         axes.fill_between(
-            along, epochs[y].min(), epochs[y].max(), color=look["color"], alpha=0.3 if one else 0.16,
+            along, epochs[y].min(), epochs[y].max(), color=style["color"], alpha=0.3 if one else 0.16,
             linewidth=1.2 if one else 0,
         )  # fmt: skip
     few = len(along) <= 12 and n_strategies <= MANY
     axes.plot(
-        along, mean, color=look["color"], linestyle=look["linestyle"], linewidth=1.2,
-        marker=look["marker"], markevery=1 if few else [len(along) - 1],
+        along, mean, color=style["color"], linestyle=style["linestyle"], linewidth=1.2,
+        marker=style["marker"], markevery=1 if few else [len(along) - 1],
         markersize=4 if one else 2.6, markeredgewidth=0,
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ def _score_axes(pair, task):
     top = max(axes.dataLim.y1 for axes in pair) * 1.06
     for axes in pair:
         axes.set_ylim(0, max(top, 1e-3))
-        axes.yaxis.set_major_locator(_few(top))
+        axes.yaxis.set_major_locator(_score_ticks(top))
     title(pair[0], task, 42)
     pair[0].set_ylabel("macro F1")
     pair[1].tick_params(labelleft=False)
@@ -82,7 +82,7 @@ def _loss_axes(pair):
     pair[1].tick_params(labelleft=False)
 
 
-def _few(top):
+def _score_ticks(top):
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     steps = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)

@@ -1,4 +1,4 @@
-"""One look for all figures: size, colours of the strategies, shared axes furniture, saving."""
+"""What all figures share: style, colours of the strategies, legends, axes, tick labels, saving."""
 
 from pathlib import Path
 from textwrap import wrap
@@ -12,24 +12,32 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from cellshuffle.files import whole
-from cellshuffle.phrasing import words
+from cellshuffle.phrasing import display_name
 
 WIDTH = 7.2  # inches: two columns of a journal page
 GREY = "#777777"
 LONG = 34  # characters of a strategy's name before it takes two lines
-# After Okabe and Ito (2008), told apart with any colour vision; the yellow gave way to darker tones
-# that hold on white paper. The order pairs neighbours that differ in lightness as well.
+# After Okabe and Ito (2008), distinguishable with any colour vision; darker tones replace their yellow, which
+# is too light on white paper. Neighbours differ in lightness as well.
 COLOURS = ["#D55E00", "#E69F00", "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#3B3B3B", "#8C6D31"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]
 LINES = ["-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.2, 1, 1.2))]
 
-matplotlib.style.use(Path(__file__).with_name("cellshuffle.mplstyle"))
+
+def figure_style():
+    """Context manager in which figures are drawn and saved: the style of cellshuffle.mplstyle.
+
+    It starts from Matplotlib's defaults, so that a user's matplotlibrc changes nothing.
+    """
+    return matplotlib.style.context(
+        Path(__file__).with_name("cellshuffle.mplstyle"), after_reset=True
+    )
 
 
-def looks(strategies):
-    """Colour, marker and line of every strategy, by its place in the config: the same in every figure.
+def strategy_styles(strategies):
+    """{strategy: colour, marker and line style}, by its place in the config: the same in every figure.
 
-    Past eight strategies colours come round again with other markers and lines: 64 differ.
+    After eight strategies the colours repeat, with other markers and lines: 64 strategies differ.
     """
     result = {}
     for k, strategy in enumerate(strategies):
@@ -40,6 +48,7 @@ def looks(strategies):
 
 
 def new_figure(height, width=WIDTH):
+    """A figure of this size in inches, drawn by Agg whatever backend the user has chosen."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
@@ -53,7 +62,7 @@ def grid_of(n, columns=2):
 
 def legend_grid(strategies, width=WIDTH):
     """Rows and columns of the legend of the strategies, by the length of their names."""
-    longest = max(len(words(s)) for s in strategies)
+    longest = max(len(display_name(s)) for s in strategies)
     columns = int(np.clip(width * 17 / (longest + 8), 1, len(strategies)))
     return grid_of(len(strategies), -(-len(strategies) // -(-len(strategies) // columns)))
 
@@ -67,8 +76,8 @@ def legend(figure, strategies, lines=True, shown=None):
     """One legend for the figure, above the panels, of all the strategies or those shown."""
     no_line = {} if lines else {"linestyle": "none"}
     shown = shown or strategies
-    look = looks(strategies)
-    handles = [Line2D([], [], label=words(s), **(look[s] | no_line)) for s in shown]
+    styles = strategy_styles(strategies)
+    handles = [Line2D([], [], label=display_name(s), **(styles[s] | no_line)) for s in shown]
     figure.legend(
         handles=handles, loc="outside upper left", ncols=legend_grid(shown)[1],
         handlelength=2.2 if lines else 1, columnspacing=1.4,
@@ -76,26 +85,26 @@ def legend(figure, strategies, lines=True, shown=None):
 
 
 def title(axes, text, width=38):
-    """A title over the panel, in lines that fit on half the page."""
+    """Set the title of a panel, wrapped to half the width of the page."""
     axes.set_title("\n".join(wrap(text, width)))
 
 
 def footnote(figure, text):
-    """What holds for all panels, below them."""
+    """Write a text that concerns all panels below them."""
     figure.supxlabel("\n".join(wrap(text, 120)), fontsize=7)
 
 
-def beside(axes, row, text):
-    """Write a value right of the panel, level with a row: a column that no bar or point reaches."""
+def value_label(axes, row, text):
+    """Write a value to the right of the panel, level with a row, where no bar or point reaches."""
     axes.annotate(text, (1, row), (5, 0), axes.get_yaxis_transform(), "offset points",
                   va="center", fontsize=6.5, annotation_clip=False)  # fmt: skip
 
 
 def strategy_rows(axes, strategies, labels=True):
-    """Make y a list of strategies, the first on top; labels False: named by the panel it shares y with."""
+    """Make the y axis a list of strategies, the first on top; labels=False: without their names."""
     axes.set_ylim(len(strategies) - 0.5, -0.5)
     if labels:
-        names = ["\n".join(wrap(words(s), LONG)) for s in strategies]
+        names = ["\n".join(wrap(display_name(s), LONG)) for s in strategies]
         axes.set_yticks(range(len(strategies)), names, linespacing=0.9)
         if any("\n" in name for name in names):
             axes.tick_params(axis="y", labelsize=6)
@@ -104,14 +113,14 @@ def strategy_rows(axes, strategies, labels=True):
     axes.grid(axis="x")
 
 
-def short(value, _=None):
-    """1500 -> `1.5k`, 2000000 -> `2M`: tick labels that stay short."""
+def short_number(value, _=None):
+    """1500 -> `1.5k`, 2000000 -> `2M`: short tick labels; the second argument is for FuncFormatter."""
     size, unit = unit_of(value)
     return f"{value / size:zg}{unit}"
 
 
-def three_figures(value):
-    """35000 -> `35.0k`, 0.5 -> `0.500`: values that stand in a column."""
+def three_digits(value):
+    """35000 -> `35.0k`, 0.5 -> `0.500`: three significant digits."""
     value = float(f"{value:.3g}")
     size, unit = unit_of(value)
     return f"{value / size:#.3g}".rstrip(".") + unit
@@ -119,12 +128,12 @@ def three_figures(value):
 
 def unit_of(value):
     units = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
-    return next((known for known in units if abs(value) >= known[0]), (1, ""))
+    return next((unit for unit in units if abs(value) >= unit[0]), (1, ""))
 
 
 def short_ticks(axis, n=5, steps=(1, 2, 2.5, 5, 10)):
     axis.set_major_locator(MaxNLocator(n, steps=list(steps)))
-    axis.set_major_formatter(FuncFormatter(short))
+    axis.set_major_formatter(FuncFormatter(short_number))
 
 
 def time_unit(seconds):
@@ -141,7 +150,7 @@ def memory_unit(mib):
 def save(figure, paths):
     """Save a figure to paths ending in .svg, .pdf and .png; the same figure gives the same bytes."""
     for path in paths:
-        kind = Path(path).suffix[1:]
-        no_date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        format = Path(path).suffix[1:]
+        no_date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format)
         with whole(path) as partial:
-            figure.savefig(partial, format=kind, metadata=no_date)
+            figure.savefig(partial, format=format, metadata=no_date)

@@ -1,20 +1,45 @@
 """Heat maps over block size and fetch factor: throughput, diversity and score, side by side."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from cellshuffle.phrasing import tested_on, within
-from cellshuffle.report.figures.style import new_figure, short
+from cellshuffle.configuration.sweep import is_swept
+from cellshuffle.phrasing import in_sentence, test_set_name
+from cellshuffle.report.figures.style import new_figure, short_number
+
+NAMES = {
+    "BlockShuffling": "Without replacement",
+    "BlockWeightedSampling": "Weighted, with replacement",
+}
 
 
-def draw(table, config, task):
-    """table: sampler, block_size, fetch_factor, cells_per_second, plate_entropy, score."""
+def draw(results):
+    """The figure, from the histories of all trainings, entropy.csv of all strategies and comparison.csv."""
+    return heat_maps(sweep_table(results), results.headline_task, results.config)
+
+
+def sweep_table(results):
+    """One row per swept strategy: its sampler, block size and fetch factor, and what is drawn of it."""
+    speed = results.totals.groupby("strategy")["cells_per_second"].mean()
+    score = results.macro_f1(results.headline_task)["mean"]
+    rows = [
+        {"sampler": entry["sampler"], "block_size": entry["block_size"],
+         "fetch_factor": entry["fetch_factor"], "cells_per_second": speed[strategy],
+         "plate_entropy": results.entropy[strategy]["plate"].mean(), "score": score[strategy]}
+        for strategy, entry in results.config["strategies"].items() if is_swept(entry)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def heat_maps(table, task, config):
+    """The figure of a table as `sweep_table` returns it; task: whose macro F1 is its score."""
     samplers = list(dict.fromkeys(table["sampler"]))
     quantities = [
         ("cells_per_second", "Throughput", "cells per second", LogNorm),
         ("plate_entropy", "Plate diversity", "entropy of a minibatch (bits)", Normalize),
-        ("score", "Score", f"macro F1, {within(task)}, {tested_on(config)}", Normalize),
+        ("score", "Score", f"macro F1, {in_sentence(task)}, {test_set_name(config)}", Normalize),
     ]  # fmt: skip
     figure = new_figure(0.5 + 2.2 * len(samplers))
     grid = figure.subplots(len(samplers), 3, squeeze=False, sharex=True, sharey=True)
@@ -33,15 +58,9 @@ def draw(table, config, task):
         if scale is LogNorm:
             bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))
             bar.minorlocator = NullLocator()
-        bar.formatter = FuncFormatter(short)
+        bar.formatter = FuncFormatter(short_number)
         bar.update_ticks()
     return figure
-
-
-NAMES = {
-    "BlockShuffling": "Without replacement",
-    "BlockWeightedSampling": "Weighted, with replacement",
-}
 
 
 def _map(axes, table, column, norm):
@@ -60,4 +79,8 @@ def _map(axes, table, column, norm):
 
 
 def _text(value):
-    return short(float(f"{value:.2g}")) if value >= 100 else f"{value:z.{2 if value >= 1 else 3}f}"
+    return (
+        short_number(float(f"{value:.2g}"))
+        if value >= 100
+        else f"{value:z.{2 if value >= 1 else 3}f}"
+    )

@@ -1,4 +1,4 @@
-"""Sampling weights: what they are, and how often rare and common combinations are really drawn."""
+"""Sampling weights, and how often rare and common combinations are drawn."""
 
 from textwrap import wrap
 
@@ -8,42 +8,44 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.labels.weights import weight_of_count
 from cellshuffle.loading.samplers import is_weighted
-from cellshuffle.phrasing import listed, within, words
+from cellshuffle.phrasing import display_name, in_sentence, join_words
 from cellshuffle.report.figures.style import (
     GREY,
     legend,
     legend_height,
-    looks,
     new_figure,
-    short,
+    short_number,
+    strategy_styles,
 )
 
-ENDS = 0.05  # the rarest and the commonest 5% of combinations
+ENDS = 0.05  # share of the combinations that the rarest, and the commonest, are
 
 
-def draw(combinations, draws, config, baseline):
-    """combinations: combinations.csv; draws: {strategy: draws.csv}; baseline: the strategy compared with."""
-    shown = _shown(config, baseline)
-    names = ["\n".join(wrap(words(strategy), 18)) for strategy in shown]
+def draw(results):
+    """The figure, from combinations.csv and draws.csv of all strategies."""
+    combinations, draws, config = results.combinations, results.draws, results.config
+    shown = _shown(config, results.baseline)
+    names = ["\n".join(wrap(display_name(strategy), 18)) for strategy in shown]
     lines = sum(name.count("\n") + 1 for name in names)
     figure = new_figure(max(3.1, 1 + 0.13 * lines) + legend_height(shown))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.05])
     count = combinations["count"].to_numpy()
+    styles = strategy_styles(results.strategies)
     _weights(left, count, combinations["weight"].to_numpy(), config)
-    _draws(middle, draws, config, shown)
-    _ends(right, draws, config, shown)
+    _draws(middle, draws, styles, shown)
+    _ends(right, draws, styles, shown)
     right.set_yticks(range(len(shown)), names)
-    parts = listed([f"one {within(label)}" for label in config["weights"]["balance"]])
+    parts = join_words([f"one {in_sentence(label)}" for label in config["weights"]["balance"]])
     for axes in (left, middle):
         axes.set_xscale("log")
         _log_ticks(axes.xaxis, count)
         axes.set_xlabel("\n".join(["cells of the combination:", *wrap(parts, 30)]))
-    legend(figure, list(config["strategies"]), shown=shown)
+    legend(figure, results.strategies, shown=shown)
     return figure
 
 
 def _shown(config, baseline):
-    """The baseline and the weighted strategies, or all where none is weighted; at most eight."""
+    """The baseline and the weighted strategies, or all if none is weighted; at most eight."""
     weighted = [s for s, e in config["strategies"].items() if is_weighted(e)]
     chosen = {baseline, *weighted} if weighted else set(config["strategies"])
     return [s for s in config["strategies"] if s in chosen][:8]
@@ -69,16 +71,15 @@ def _log_ticks(axis, values):
     """Labels at 1, 10, 100 ..., and between them where the values span little."""
     wide = values.max() >= 50 * values[values > 0].min()
     axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    axis.set_major_formatter(short)
+    axis.set_major_formatter(short_number)
     axis.set_minor_formatter(NullFormatter())
 
 
-def _draws(axes, draws, config, shown):
-    look = looks(list(config["strategies"]))
+def _draws(axes, draws, styles, shown):
     top = 1
     for strategy in shown:
         table = draws[strategy]
-        colour, marker = look[strategy]["color"], look[strategy]["marker"]
+        colour, marker = styles[strategy]["color"], styles[strategy]["marker"]
         axes.plot(table["count"], table["drawn"], linestyle="none", color=colour, marker=marker,
                   markersize=1.8, alpha=0.2, markeredgewidth=0,
                   rasterized=True)  # fmt: skip
@@ -87,7 +88,7 @@ def _draws(axes, draws, config, shown):
         top = max(top, table["drawn"].max(), table["count"].max())
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(-0.3, top * 1.5)
-    axes.yaxis.set_major_formatter(short)
+    axes.yaxis.set_major_formatter(short_number)
     axes.grid()
     axes.set_ylabel("cells drawn in an epoch")
     axes.set_title("Draws")
@@ -108,11 +109,10 @@ def ends(table):
     return [part["drawn"].sum() / part["count"].sum() for part in (ranked[:n], ranked[-n:])]
 
 
-def _ends(axes, draws, config, shown):
-    look = looks(list(config["strategies"]))
+def _ends(axes, draws, styles, shown):
     for row, strategy in enumerate(shown):
         rare, common = ends(draws[strategy])
-        colour = look[strategy]["color"]
+        colour = styles[strategy]["color"]
         axes.plot([rare, common], [row, row], color=colour, linewidth=1.2, zorder=1)
         axes.plot(common, row, "o", color=colour, markersize=8, markeredgecolor="white")
         axes.plot(rare, row, "o", color=colour, markersize=4, markeredgecolor="white")

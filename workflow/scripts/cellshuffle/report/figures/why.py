@@ -9,39 +9,42 @@ from matplotlib.patches import Patch
 
 from cellshuffle.analysis.diversity import entropy_bits, entropy_bounds
 from cellshuffle.loading.samplers import is_weighted, loading_of
-from cellshuffle.phrasing import tested_on, words
-from cellshuffle.report.figures.style import GREY, beside, looks, new_figure, strategy_rows
+from cellshuffle.phrasing import display_name, test_set_name
+from cellshuffle.report.figures.style import (
+    GREY,
+    new_figure,
+    strategy_rows,
+    strategy_styles,
+    value_label,
+)
 
 
-def draw(strips, entropies, combinations, scores, config, task):
-    """Draw it from what rule `diversity` wrote.
-
-    strips, entropies: {strategy: table} (plates.csv and entropy.csv); combinations: the balanced
-    labels and their counts; scores: comparison table; task: whose macro F1 ends each row.
-    """
-    strategies, labels = list(config["strategies"]), list(config["weights"]["balance"])
-    lines = max(_title(words(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
+def draw(results):
+    """The figure, from plates.csv and entropy.csv of all strategies, combinations.csv and comparison.csv."""
+    strategies, labels = results.strategies, list(results.config["weights"]["balance"])
+    task, entropy = results.headline_task, results.entropy
+    lines = max(_title(display_name(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
     figure = new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
     widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
-    _strips(grid[0], strips, strategies)
-    _plate_entropy(grid[1], entropies, strips, config)
+    _plate_shares(grid[0], results)
+    _plate_entropy(grid[1], results)
     for column, (axes, label) in enumerate(zip(grid[2:-1], labels, strict=True), start=2):
-        counts = combinations.groupby(label)["count"].sum()
-        # By its place, after position and plate: a label may be called `plate`, too.
-        values = {s: entropies[s].iloc[:, column] for s in strategies}
-        _entropy(axes, values, words(label), counts)
-    _scores(grid[-1], scores, config, task)
+        counts = results.combinations.groupby(label)["count"].sum()
+        # By position, after `position` and `plate`: a label may be called `plate`, too.
+        values = {s: entropy[s].iloc[:, column] for s in strategies}
+        _entropy(axes, values, display_name(label), counts)
+    _scores(grid[-1], results)
     for axes in grid[1:]:
         axes.tick_params(axis="y", labelleft=False)
-    _legend(figure, strips, config)
+    _legend(figure, results.plates[strategies[0]].columns[1:])
     return figure
 
 
-def _strips(axes, strips, strategies):
-    """Shares of the plates in the minibatches, as the epoch passes: a stacked strip a strategy."""
-    for row, strategy in enumerate(strategies):
-        share = strips[strategy].drop(columns="position").to_numpy()
+def _plate_shares(axes, results):
+    """Shares of the plates in the minibatches over the epoch: a stacked strip per strategy."""
+    for row, strategy in enumerate(results.strategies):
+        share = results.plates[strategy].drop(columns="position").to_numpy()
         edges = np.hstack([np.zeros((len(share), 1)), share.cumsum(1)])
         fine = np.linspace(0.005, 0.995, 100)
         plate = (edges[:, 1:, None] < fine).sum(1).clip(0, share.shape[1] - 1)
@@ -50,8 +53,8 @@ def _strips(axes, strips, strategies):
             aspect="auto", interpolation="nearest", zorder=2,
         )  # fmt: skip
         if share.shape[1] > 1:
-            _name_plates(axes, share, row, strips[strategy].columns[1:])
-    strategy_rows(axes, strategies)
+            _name_plates(axes, share, row, results.plates[strategy].columns[1:])
+    strategy_rows(axes, results.strategies)
     axes.grid(False)
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the epoch done (%)")
@@ -59,13 +62,13 @@ def _strips(axes, strips, strategies):
 
 
 def _name_plates(axes, share, row, names):
-    """Write the plates' names on the strip where they fill it one after the other."""
+    """Write the plates' names on a strip that they fill one after the other."""
     alone = np.where(share.max(1) > 0.9, share.argmax(1), -1)
     starts = np.flatnonzero(np.diff(alone, prepend=-2))
     ends = np.append(starts[1:], len(alone))
     room = 0.02 + 0.018 * max(map(len, names))
     if ((ends - starts) / len(alone))[alone[starts] >= 0].min(initial=1) < room / 2:
-        return  # names on some plates only would puzzle more than help
+        return  # names on some of the plates only would be confusing
     for start, end in zip(starts, ends, strict=True):
         plate = alone[start]
         if plate >= 0 and (end - start) / len(alone) > room:
@@ -78,40 +81,34 @@ def _plate_colours(n):
     return colormaps["cividis"](np.linspace(0, 1, n))
 
 
-def _plate_entropy(axes, entropies, strips, config):
-    strategies = list(config["strategies"])
-    sizes = _epoch_share(
-        strips[next((s for s in strategies if not _weighted(config, s)), strategies[0])]
-    )
-    _entropy(axes, {s: entropies[s]["plate"] for s in strategies}, "Plate", sizes)
-    for row, strategy in enumerate(strategies):
-        entry = config["strategies"][strategy]
+def _plate_entropy(axes, results):
+    """Entropy of the plates, with the bounds of theory for block sampling."""
+    entries = results.config["strategies"]
+    share = {
+        s: table.drop(columns="position").mean().to_numpy() for s, table in results.plates.items()
+    }
+    unweighted = next((s for s, e in entries.items() if not is_weighted(e)), results.strategies[0])
+    values = {s: table["plate"] for s, table in results.entropy.items()}
+    _entropy(axes, values, "Plate", share[unweighted])
+    for row, (strategy, entry) in enumerate(entries.items()):
         if "block_size" in entry:
-            batch = loading_of(entry, config["training"])["batch_size"]
-            low, high = entropy_bounds(_epoch_share(strips[strategy]), batch, entry["block_size"])
+            batch = loading_of(entry, results.config["training"])["batch_size"]
+            low, high = entropy_bounds(share[strategy], batch, entry["block_size"])
             axes.plot([low, high], [row + 0.28] * 2, color="black", linewidth=0.9, marker="|",
                       markersize=5, solid_capstyle="butt", zorder=2)  # fmt: skip
 
 
-def _weighted(config, strategy):
-    return is_weighted(config["strategies"][strategy])
-
-
-def _epoch_share(strip):
-    return strip.drop(columns="position").mean().to_numpy()
-
-
 def _entropy(axes, values, title, counts):
-    """Mean entropy of the minibatches and the range of the middle 90% of them."""
-    for row, (strategy, look) in enumerate(looks(list(values)).items()):
+    """Mean entropy of the minibatches and the range of the middle 90%; counts: of all training cells."""
+    for row, (strategy, style) in enumerate(strategy_styles(list(values)).items()):
         low, high = np.quantile(values[strategy], [0.05, 0.95])
-        axes.plot([low, high], [row, row], color=look["color"], linewidth=3.5, alpha=0.35)
-        axes.plot(values[strategy].mean(), row, color=look["color"], marker=look["marker"],
+        axes.plot([low, high], [row, row], color=style["color"], linewidth=3.5, alpha=0.35)
+        axes.plot(values[strategy].mean(), row, color=style["color"], marker=style["marker"],
                   markeredgecolor="white", markeredgewidth=0.5, markersize=5.5)  # fmt: skip
-    whole = float(entropy_bits(np.asarray(counts, dtype=float)))
-    axes.axvline(whole, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    total = float(entropy_bits(np.asarray(counts, dtype=float)))
+    axes.axvline(total, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
     strategy_rows(axes, list(values), labels=False)
-    most = max(0.1, whole, *(np.quantile(own, 0.95) for own in values.values()))
+    most = max(0.1, total, *(np.quantile(bits, 0.95) for bits in values.values()))
     axes.set_xlim(-0.04 * most, most * 1.1)
     axes.locator_params(axis="x", nbins=4, integer=True)
     axes.set_xlabel("bits")
@@ -123,23 +120,21 @@ def _title(text):
     return "\n".join(wrap(text, 12))
 
 
-def _scores(axes, comparison, config, task):
-    scores = comparison[(comparison["metric"] == "macro_f1") & (comparison["task"] == task)]
-    scores = scores.set_index("strategy")["mean"]
-    for row, (strategy, look) in enumerate(looks(list(config["strategies"])).items()):
-        axes.barh(row, scores[strategy], height=0.5, color=look["color"])
-        beside(axes, row, f"{scores[strategy]:.2f}")
-    strategy_rows(axes, list(config["strategies"]), labels=False)
+def _scores(axes, results):
+    strategies, task = results.strategies, results.headline_task
+    scores = results.macro_f1(task)["mean"]
+    for row, (strategy, style) in enumerate(strategy_styles(strategies).items()):
+        axes.barh(row, scores[strategy], height=0.5, color=style["color"])
+        value_label(axes, row, f"{scores[strategy]:.2f}")
+    strategy_rows(axes, strategies, labels=False)
     axes.set_xlim(0, np.clip(1.05 * scores.max(), 1e-3, 1))
     axes.locator_params(axis="x", nbins=3)
-    axes.set_xlabel(f"macro F1,\n{tested_on(config)}")
-    axes.set_title(f"Outcome:\n{_title(words(task))}", fontsize=7.5)
+    axes.set_xlabel(f"macro F1,\n{test_set_name(results.config)}")
+    axes.set_title(f"Outcome:\n{_title(display_name(task))}", fontsize=7.5)
 
 
-def _legend(figure, strips, config):
-    names = list(next(iter(strips.values())).columns[1:])
-    if len(names) == 1:
-        names = ["the only plate"]
+def _legend(figure, plates):
+    names = ["the only plate"] if len(plates) == 1 else plates
     colours = _plate_colours(len(names))
     step = max(1, -(-len(names) // 14))
     shown = sorted({*range(0, len(names), step), len(names) - 1})

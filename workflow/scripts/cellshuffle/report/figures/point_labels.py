@@ -1,4 +1,4 @@
-"""Labels beside points that overlap neither each other nor the points."""
+"""Labels of points, placed so that they overlap neither each other nor the points."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ def place_labels(figure, axes, points, texts, colours, whiskers=(), fontsize=6.5
     """Write each text near its point, at the nearest free place, with a thin line when it is far.
 
     points: (n, 2) in data units; whiskers: ((x0, y0), (x1, y1)) lines to keep clear of.
-    Call it last, after figure.draw_without_rendering(): places are found in pixels.
+    Call it last, after figure.draw_without_rendering(), because places are found in pixels.
     """
     renderer = figure.canvas.get_renderer()
     pixels = axes.transData.transform(points)
@@ -46,12 +46,12 @@ def _overlap(a, b):
 
 
 def _free_place(point, half, scale, dots, taken, inside):
-    """The offset in pixels, from near to far, whose box covers the least of anything."""
+    """Offset in pixels and box of the nearest free place, else of the one that covers least."""
     best = None
     for distance in np.array([5, 8, 13, 19, 26, 34, 44, 56]) * scale:
         for angle in np.deg2rad([90, 270, 0, 180, 35, 145, 325, 215, 65, 115, 295, 245]):
-            way = np.array([np.cos(angle), np.sin(angle)])
-            shift = way * distance + np.sign(np.round(way, 6)) * half * (np.abs(way) > 0.2)
+            unit = np.array([np.cos(angle), np.sin(angle)])
+            shift = unit * distance + np.sign(np.round(unit, 6)) * half * (np.abs(unit) > 0.2)
             box = _box(*(point + shift), *half)
             outside = np.maximum(0, [inside.x0 - box[0], inside.y0 - box[1],
                                      box[2] - inside.x1, box[3] - inside.y1]).sum()  # fmt: skip

@@ -1,0 +1,126 @@
+"""The pages of the report: the answers, the comparison as a sortable table, the settings."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import yaml
+
+import cellshuffle
+from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.files import read_json
+from cellshuffle.phrasing import METRIC_NAMES, display_name, duration, in_sentence, signed
+from cellshuffle.report import answers
+from cellshuffle.report.html import (
+    SORT,
+    bullets,
+    chooser,
+    heading,
+    page,
+    paragraph,
+    picture,
+    plain_table,
+    preformatted,
+    sortable_table,
+    strong,
+)
+
+PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
+            "scikit-learn", "matplotlib"]  # fmt: skip
+
+
+def answers_page(results):
+    """The answers to four questions: an HTML fragment for the first page of the report.
+
+    Besides what `Results` reads, results.files has `scores` (one metrics.json in a list) and the SVG
+    files `comparison_figure`, `tradeoff_figure` and `why_figure`.
+    """
+    table, config, baseline = results.comparison, results.config, results.baseline
+    speeds = results.totals.groupby("strategy", sort=False)["cells_per_second"].agg(list).to_dict()
+    seconds = results.totals["train_seconds"].mean()
+    headline, reasons = answers.recommendation(table, speeds, baseline, seconds)
+    n_test = read_json(results.files.scores[0])["n_test"]
+    task = in_sentence(results.headline_task)
+    header = ["Strategy", "Training cells per second", "Training time", "Waiting for data",
+              "Peak memory", f"Time to macro F1 {results.target_score:.2f} on {task}"]  # fmt: skip
+    parts = [
+        heading("Which strategy should I use?"),
+        strong(headline),
+        bullets(reasons) if reasons else "",
+        picture(
+            results.files.comparison_figure,
+            "Macro F1 of every strategy and task, with every seed",
+        ),
+        heading("How sure is that?"),
+        bullets(answers.certainty(table, config, baseline, n_test)),
+        *(
+            paragraph(f"{display_name(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
+            for t in results.tasks
+        ),
+        heading("What does it cost?"),
+        plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
+        paragraph("Means over the seeds, on the machine of this run."),
+        picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
+        heading("Why does streaming fail?"),
+        bullets(answers.why(results)),
+        picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
+    ]
+    return "".join(parts) + "\n"
+
+
+def table_page(results):
+    """The comparison as an HTML page whose table can be sorted and filtered."""
+    header = ["Strategy", "Task", "Score", "Mean", "SD", "Seeds", "Rank", "Difference", "95% low",
+              "95% high", "Against the baseline"]  # fmt: skip
+    formats = {
+        **dict.fromkeys(("mean", "sd"), "{:.4f}".format),
+        **dict.fromkeys(("n", "rank"), "{:.0f}".format),
+        **dict.fromkeys(("difference", "low", "high"), lambda value: signed(value, 4)),
+    }
+    rows = []
+    for row in results.comparison.to_dict("records"):
+        names = [(display_name(row[key]), row[key]) for key in ("strategy", "task")]
+        cells = [
+            ("", "") if row[column] != row[column] else (text(row[column]), float(row[column]))
+            for column, text in formats.items()
+        ]
+        score = (METRIC_NAMES[row["metric"]], row["metric"])
+        rows.append([*names, score, *cells, (row["verdict"], row["verdict"])])
+    menus = [
+        chooser("Strategy", 0, [(s, display_name(s)) for s in results.strategies]),
+        chooser("Task", 1, [(t, display_name(t)) for t in results.tasks]),
+        chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
+    ]
+    return page("Comparison", *menus, sortable_table(header, rows), script=SORT)
+
+
+def settings_page(results, settings):
+    """Configuration (a dict), software versions and runtimes as an HTML page."""
+    text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=100)
+    software = [
+        ["Python", platform.python_version()],
+        ["cellshuffle", cellshuffle.__version__],
+        *([package, _installed_version(package)] for package in PACKAGES),
+    ]
+    jobs = results.history.groupby(["strategy", "seed"], sort=False)
+    test_seconds = jobs["test_seconds"].sum()
+    rows = [
+        [display_name(strategy), seed, duration(last["train_seconds"]),
+         duration(test_seconds[strategy, seed]), f"{last['peak_memory_mib']:,.0f} MiB"]
+        for (strategy, seed), last in jobs.last().iterrows()
+    ]  # fmt: skip
+    return page(
+        "Settings",
+        heading("Configuration"),
+        preformatted(text),
+        heading("Software"),
+        plain_table(["Package", "Version"], software),
+        heading("Trainings"),
+        plain_table(["Strategy", "Seed", "Training", "Testing", "Peak memory"], rows),
+    )
+
+
+def _installed_version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed here"

@@ -1,0 +1,138 @@
+"""The results of a run, as figures and the pages of the report use them."""
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from cellshuffle.analysis.comparison import baseline_of, job_of, read_predictions, read_table
+
+
+class Results:
+    """The files of a run, each read when it is first used.
+
+    files: an object whose attributes are paths, such as a rule's `input`. `metrics`, `comparison` and
+    `combinations` are one path; `published` is a list of one path or none; `history` and `predictions`
+    are lists with a path for every training; `plates`, `entropy` and `draws` (of diversity/) are lists
+    with a path for every strategy. A result whose path is missing cannot be used.
+    config: the configuration's keys that rules/outputs.smk selects for the report.
+    """
+
+    def __init__(self, files, config):
+        self.files, self.config = files, config
+        self.strategies, self.tasks = list(config["strategies"]), list(config["tasks"])
+        self.baseline = baseline_of(config)
+
+    @cached_property
+    def metrics(self):
+        return read_table(self.files.metrics)
+
+    @cached_property
+    def comparison(self):
+        return read_table(self.files.comparison)
+
+    @cached_property
+    def combinations(self):
+        return read_table(self.files.combinations)
+
+    @cached_property
+    def published(self):
+        """Published scores (strategy, task, metric, value), or None."""
+        return pd.read_csv(self.files.published[0], comment="#") if self.files.published else None
+
+    @cached_property
+    def history(self):
+        """history.csv of every training in one table, with columns strategy and seed in front."""
+        tables = []
+        for path in self.files.history:
+            strategy, seed = job_of(path)
+            table = pd.read_csv(path)
+            table.insert(0, "seed", seed)
+            table.insert(0, "strategy", strategy)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def totals(self):
+        """One row per training: cells/s, share of time waiting, peak memory, total training time."""
+        jobs = self.history.groupby(["strategy", "seed"], sort=False)
+        last = jobs.last()
+        return pd.DataFrame(
+            {
+                "cells_per_second": last["cells_seen"] / last["train_seconds"],
+                "waiting": jobs["wait_seconds"].sum() / jobs["epoch_seconds"].sum(),
+                "peak_memory_mib": jobs["peak_memory_mib"].max(),
+                "train_seconds": last["train_seconds"],
+            }
+        ).reset_index()
+
+    @cached_property
+    def entropy(self):
+        """{strategy: entropy.csv}."""
+        return self._by_strategy(self.files.entropy)
+
+    @cached_property
+    def draws(self):
+        """{strategy: draws.csv}."""
+        return self._by_strategy(self.files.draws)
+
+    @cached_property
+    def plates(self):
+        """{strategy: plates.csv}, with the plates' names of the configuration.
+
+        Where `atlas: split` divides the plates, the files call the training side of plate 3 `3-train`.
+        """
+        tables = self._by_strategy(self.files.plates)
+        if self.config["atlas"].get("split"):
+            for table in tables.values():
+                table.columns = table.columns.str.removesuffix("-train")
+        return tables
+
+    def _by_strategy(self, paths):
+        return {s: pd.read_csv(path) for s, path in zip(self.strategies, paths, strict=True)}
+
+    @cached_property
+    def headline_task(self):
+        """`figures: task:`, else the task where strategies differ most, as a share of the best score."""
+        scores = self.comparison[self.comparison["metric"] == "macro_f1"]
+        spread = scores.groupby("task", sort=False)["mean"].agg(
+            lambda mean: 1 - mean.min() / max(mean.max(), 1e-9)
+        )
+        return self.config["figures"].get("task") or spread.idxmax()
+
+    def macro_f1(self, task):
+        """The comparison's rows on macro F1 of a task, by strategy."""
+        table = self.comparison
+        return table[(table["metric"] == "macro_f1") & (table["task"] == task)].set_index(
+            "strategy"
+        )
+
+    @cached_property
+    def target_score(self):
+        """The macro F1 on the headline task to be reached: a share of the best strategy's mean."""
+        return (
+            self.config["figures"]["target_share"] * self.macro_f1(self.headline_task)["mean"].max()
+        )
+
+    @cached_property
+    def time_to_target(self):
+        """Training seconds until `target_score` is first reached, per training; NaN where it never is."""
+        rows = []
+        for job, table in self.history.groupby(["strategy", "seed"], sort=False):
+            reached = table[f"{self.headline_task}/macro_f1"].to_numpy() >= self.target_score
+            seconds = table["train_seconds"].iloc[reached.argmax()] if reached.any() else np.nan
+            rows.append((*job, seconds))
+        return pd.DataFrame(rows, columns=["strategy", "seed", "seconds"])
+
+    def confusion(self, task):
+        """Confusion counts summed over seeds: ({strategy: (n, n) truth x prediction}, class names)."""
+        counts, names = {}, []
+        for path in self.files.predictions:
+            tasks, truth, prediction, classes = read_predictions(path)
+            t, names = tasks.index(task), classes[task]
+            n = len(names)
+            flat = truth[:, t].astype(np.int64) * n + prediction[:, t]
+            strategy, _ = job_of(path)
+            matrix = np.bincount(flat, minlength=n * n).reshape(n, n)
+            counts[strategy] = counts.get(strategy, 0) + matrix
+        return counts, names
