@@ -20,7 +20,7 @@ from documentation import (
     text_of,
     words_of,
 )
-from runs import REPOSITORY
+from runs import LIBRARY, REPOSITORY
 
 # What a test cannot run, by how the command begins or what it holds, and why.
 LEFT_OUT = {
@@ -221,3 +221,18 @@ def test_the_architecture_names_every_module_and_no_other():
     named = set(re.findall(r"`(\w+)`", " ".join(rows)))
     library = REPOSITORY / "workflow/scripts/cellshuffle"
     assert named == {path.stem for path in library.glob("*.py")} - {"__init__"}
+
+
+def test_the_table_of_rooms_is_what_is_there():
+    """Every room and module of the library in docs/architecture.md, and no other; every room has tests."""
+    library = LIBRARY / "cellshuffle"
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    named = {}
+    for room, modules in re.findall(r"^\| (.+?) \| (`.+?`) \| .+ \|$", page, re.MULTILINE):
+        room = room.strip("`") if room.startswith("`") else ""
+        named.setdefault(room, set()).update(re.findall(r"`(\w+)`", modules))
+    there = {"": {path.stem for path in library.glob("*.py")} - {"__init__"}}
+    for room in sorted(path for path in library.iterdir() if (path / "__init__.py").exists()):
+        there[room.name] = {p.stem for p in room.iterdir() if not p.name.startswith("__")}
+    assert named == there
+    assert set(there) - {""} <= {path.name for path in (REPOSITORY / "tests").iterdir()}
