@@ -1,12 +1,15 @@
 """The plan before a run: counts equal those of the files, costs follow from them, risks are named."""
 
 import os
+from collections import Counter
 
+import h5py
 import numpy as np
 import pytest
 import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.errors import InputError
+from cellshuffle.packing.format import FORMAT_ATTRIBUTE
 from cellshuffle.packing.pack import pack
 from cellshuffle.planning.calibration import calibrate
 from cellshuffle.planning.plan import lines, packed_bytes, plan, risks, size
@@ -94,6 +97,60 @@ def test_counts_are_those_of_the_files(atlas):
     pilot = survey(request_for(folder, PLATES, max_cells={"train": 35}))
     assert pilot.cells == {"train": 35, "test": 32} and pilot.combinations.sum() == 35
     assert pilot.to_pack == 93
+
+
+def test_cells_without_a_label_are_no_class(atlas):
+    """They are left out of classes and combinations; the largest risk is that the run will be refused."""
+    folder, tables = atlas
+    for name in "ab":
+        tables[name].loc[tables[name].index[:3], "line"] = np.nan
+        write_atlas(folder / f"{name}.h5ad", counts_of(len(tables[name]), 200), tables[name])
+    found = survey(request_for(folder, PLATES, ["line", "dose"]))
+    train = [row for name in "ab" for row in tables[name].dropna().itertuples(index=False)]
+    assert sorted(found.combinations) == sorted(Counter(train).values())
+    assert found.cells == {"train": 61, "test": 32} and found.n_classes == {"line": 4}
+    assert (
+        len(found.problems) == 1
+        and "3 cells have no value in obs column 'line'" in found.problems[0]
+    )
+    named = risks(found, {"disk": 1, "disk_free": 2, "jobs_at_once": 1, "memory": 1, "memory_there": 2,
+                          "strategies": {}}, configuration(), "cpu")  # fmt: skip
+    assert named[0] == f"The run will be refused: {found.problems[0]}"
+
+
+def test_keys_that_a_lookup_table_lacks_are_no_class(atlas):
+    folder, tables = atlas
+    (folder / "table.csv").write_text("line,group\nA,x\nC,y\n")
+    lookup = {"table": str(folder / "table.csv"), "key": "line", "value": "group"}
+    request = request_for(folder, PLATES, ["group"])
+    request |= {"tasks": {"group": {"column": "line", "lookup": lookup}}, "columns": []}
+    found = survey(request)
+    count = Counter(value for name in "ab" for value in tables[name]["line"])
+    assert sorted(found.combinations) == sorted([count["A"], count["C"]])
+    assert found.n_classes == {"group": 2} and found.unseen == {}
+    assert [f"no group for '{key}'" in line for key, line in zip("BD", found.problems, strict=True)]
+    (folder / "table.csv").unlink()
+    with pytest.raises(InputError, match="there is no such lookup table"):
+        survey(request)
+
+
+def test_a_plate_that_cannot_be_read_is_an_error(atlas):
+    folder, _ = atlas
+    (folder / "a.h5ad").write_text("no h5ad")
+    (folder / "b.h5ad").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"a\.h5ad: not a readable HDF5(.|\n)*b\.h5ad: is an empty file"
+    ):
+        survey(request_for(folder, PLATES))
+
+
+def test_plates_in_another_format_are_to_be_packed(atlas):
+    folder, _ = atlas
+    for name in PLATES:
+        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
+    with h5py.File(folder / "packed/a.h5ad", "r+") as file:
+        del file.attrs[FORMAT_ATTRIBUTE]
+    assert survey(request_for(folder, PLATES)).to_pack == 30
 
 
 def test_disk_is_what_packing_takes(atlas):

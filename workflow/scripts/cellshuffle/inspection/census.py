@@ -27,8 +27,8 @@ class Census:
     classes : {split: {task or column: Counter of the cells of each class}}; cells without one do not count
     combinations : Counter of the train cells of each combination of classes, a tuple in the order of
         `balance`, without cells that lack one of them; None where there are too many to count
-    unlabelled : {column: {file: cells without a value}}
-    unreadable : {column: {file: why its cells there cannot be counted}}
+    unlabelled : Counter of the cells without a value in each obs column
+    unreadable : {obs column: [files in which it cannot be read as labels]}
     not_in_lookup : {(task, value that its table lacks): [cells a plate]}
     """
 
@@ -39,8 +39,8 @@ class Census:
         self.column_of |= {column: column for column in columns if column not in tasks}
         self.cells = dict.fromkeys(max_cells, 0)
         self.classes = {split: {name: Counter() for name in self.column_of} for split in max_cells}
-        self.combinations = Counter()
-        self.unlabelled, self.unreadable, self.not_in_lookup = {}, {}, {}
+        self.combinations, self.unlabelled = Counter(), Counter()
+        self.unreadable, self.not_in_lookup = {}, {}
 
     def add(self, file, split, rows=None):
         """Count the first of the cells `rows` of an open h5ad, as many as max_cells leaves room for.
@@ -51,24 +51,24 @@ class Census:
         n_cells = cells_kept(available, self.cells[split], self.max_cells[split])
         self.cells[split] += n_cells
         rows = slice(n_cells) if rows is None else rows[:n_cells]
-        columns, problems = {}, []
+        balanced, problems = {}, []
         for column in dict.fromkeys(self.column_of.values()):
             try:
-                columns[column] = read_codes(file, column, rows)
+                codes, values = read_codes(file, column, rows)
             except InputError as error:
                 problems.append(str(error))
-                self.unreadable.setdefault(column, {})[file.filename] = problems[-1]
+                self.unreadable.setdefault(column, []).append(file.filename)
                 continue
-            unlabelled = int((columns[column][0] < 0).sum())
+            unlabelled = int((codes < 0).sum())
             if unlabelled:
                 problems.append(unlabelled_line(file.filename, column, unlabelled))
-                by_file = self.unlabelled.setdefault(column, Counter())
-                by_file[file.filename] += unlabelled
-        counts = {column: count_values(*pair) for column, pair in columns.items()}
-        for name, column in self.column_of.items():
-            self._count_classes(name, split, counts.get(column, {}))
-        if split == "train" and self.balance:
-            self._count_combinations(columns)
+                self.unlabelled[column] += unlabelled
+            names = [name for name, source in self.column_of.items() if source == column]
+            for name in names:
+                self._count_classes(name, split, count_values(codes, values))
+            balanced |= {name: (codes, values) for name in names if name in self.balance}
+        if split == "train" and self.balance and balanced.keys() == set(self.balance):
+            self._count_combinations([balanced[name] for name in self.balance])
         return problems
 
     def _count_classes(self, name, split, counts):
@@ -86,30 +86,22 @@ class Census:
             return self.lookups.get(name, {}).get(value)
         return value
 
-    def _count_combinations(self, columns):
-        """Add the combinations on one plate; columns: {obs column: (codes, values)}."""
-        pairs = [columns.get(self.column_of[name]) for name in self.balance]
-        if self.combinations is None or not all(pairs):  # a column that cannot be read
-            return
-        # Code -1, no value, becomes 0, the class None.
-        classes = [
+    def _count_combinations(self, pairs):
+        """Add the combinations on one plate; pairs: (codes, values) of each balanced label."""
+        classes = [  # of code + 1: a cell without a value, code -1, has the class None
             [None, *(self._class_of(name, value) for value in values.tolist())]
             for name, (_, values) in zip(self.balance, pairs, strict=True)
         ]
         shape = tuple(map(len, classes))
-        if math.prod(shape) > 2**62:
+        if self.combinations is None or math.prod(shape) > MOST_COMBINATIONS:
             self.combinations = None
             return
-        flat = np.zeros(len(pairs[0][0]), np.int64)
-        for (codes, _), size in zip(pairs, shape, strict=True):
-            flat = flat * size + codes + 1
-        numbers, counts = np.unique(flat, return_counts=True)
-        for *codes, count in zip(*np.unravel_index(numbers, shape), counts.tolist(), strict=True):
-            key = tuple(names[code] for names, code in zip(classes, codes, strict=True))
+        codes = [codes.astype(np.int64) + 1 for codes, _ in pairs]
+        numbers, counts = np.unique(np.ravel_multi_index(codes, shape), return_counts=True)
+        for *row, count in zip(*np.unravel_index(numbers, shape), counts.tolist(), strict=True):
+            key = tuple(names[code] for names, code in zip(classes, row, strict=True))
             if None not in key:
                 self.combinations[key] += count
-        if len(self.combinations) > MOST_COMBINATIONS:
-            self.combinations = None
 
     def n_classes(self, name):
         """Classes of a task or column in all splits together."""

@@ -84,8 +84,8 @@ def read_columns(files):
     return {
         name: Column(
             census.classes["train"][name],
-            sum(census.unlabelled.get(name, {}).values()),
-            [path.name for path in files if str(path) in census.unreadable.get(name, {})],
+            census.unlabelled[name],
+            [path.name for path in files if str(path) in census.unreadable.get(name, [])],
         )
         for name in common
     }
