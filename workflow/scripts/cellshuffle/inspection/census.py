@@ -63,9 +63,10 @@ class Census:
             if unlabelled:
                 problems.append(unlabelled_line(file.filename, column, unlabelled))
                 self.unlabelled[column] += unlabelled
+            counts = count_values(codes, values)
             names = [name for name, source in self.column_of.items() if source == column]
             for name in names:
-                self._count_classes(name, split, count_values(codes, values))
+                self._count_classes(name, split, counts)
             balanced |= {name: (codes, values) for name in names if name in self.balance}
         if split == "train" and self.balance and balanced.keys() == set(self.balance):
             self._count_combinations([balanced[name] for name in self.balance])

@@ -55,9 +55,7 @@ def pack_outdated_again(folder, plates):
     for plate in plates:
         number = packed_format(f"{folder}/plate{plate}.h5ad")
         if number not in (None, FORMAT):
-            with suppress(
-                OSError
-            ):  # a folder that can only be read: check_origin refuses the plate
+            with suppress(OSError):  # in a folder that can only be read, check_origin refuses it
                 Path(f"{folder}/plate{plate}.noted").write_text(f"{time.time_ns()}\n")
             yield f"plate {plate}: packed in format {number} by another version; packing it again"
 
