@@ -102,7 +102,7 @@ def make_large_plate(data, n_cells):
     import h5py
     import numpy as np
     from cellshuffle.atlas.plates import Plates
-    from cellshuffle.packing.pack import lay_out
+    from cellshuffle.packing.format import lay_out
 
     plates = Plates(data.train)
     rows = plates[np.arange(len(plates))]

@@ -159,6 +159,39 @@ def test_a_run_has_the_name_of_its_configuration(tmp_path):
     assert yaml.safe_load(draft(folder, "second try"))["run"] == "second_try"
 
 
+@pytest.mark.parametrize("real", [0, 1, 2])
+def test_columns_whose_type_differs_are_counted_over_all_files(tmp_path, real):
+    """Whole numbers, in one file with a missing value and so real numbers there: no task."""
+    labels = []
+    for plate in range(3):
+        obs = obs_of(60, plate, line=(["A", "B"], "string"), leiden=([0, 1, 2], "integer"))
+        if plate == real:
+            obs["leiden"] = obs["leiden"].astype(float)
+            obs.loc[obs.index[0], "leiden"] = np.nan
+        else:
+            labels += obs["leiden"].tolist()
+        write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(60, 20, plate), obs)
+    config, text = read(tmp_path)
+    assert list(config["tasks"]) == ["line"]
+    values = ", ".join(f"{value} {labels.count(value)}" for value in range(3))
+    assert f"leiden: 3 values ({values}); real numbers, so no labels, in p{real}.h5ad\n" in text
+
+
+def test_no_column_that_all_files_have(tmp_path):
+    """The message says so, and what there is instead; a column of some files is no task."""
+    for plate, name in enumerate(("cell_type", "celltype", "CellType")):
+        obs = obs_of(60, plate, **{name: (["T", "B"], "categorical")})
+        write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(60, 20, plate), obs)
+    each = "p0.h5ad: cell_type; p1.h5ad: celltype; p2.h5ad: CellType"
+    with pytest.raises(InputError, match=f"no obs column is in all files .{each}"):
+        draft(tmp_path)
+    obs = obs_of(60, celltype=(["T", "B"], "categorical"), cell_type=(["T", "B"], "string"))
+    write_atlas(tmp_path / "p1.h5ad", counts_of(60, 20), obs)
+    (tmp_path / "p2.h5ad").unlink()
+    config, text = read(tmp_path)
+    assert list(config["tasks"]) == ["cell_type"] and "celltype" not in text
+
+
 def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
     with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
         draft(tmp_path)

@@ -1,12 +1,15 @@
 """The plan before a run: counts equal those of the files, costs follow from them, risks are named."""
 
 import os
+from collections import Counter
 
+import h5py
 import numpy as np
 import pytest
 import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.errors import InputError
+from cellshuffle.packing.format import FORMAT_ATTRIBUTE
 from cellshuffle.packing.pack import pack
 from cellshuffle.planning.calibration import calibrate
 from cellshuffle.planning.plan import lines, packed_bytes, plan, risks, size
@@ -34,7 +37,7 @@ def configuration(run="own", **training):
     }
 
 
-def request_for(folder, plates, tasks=("line",), max_cells=None, select=None):
+def request_for(folder, plates, balance=("line",), tasks=("line",), max_cells=None, select=None):
     """What the workflow asks of an atlas of `plates`, {name: split}."""
     entries = [
         {
@@ -47,8 +50,15 @@ def request_for(folder, plates, tasks=("line",), max_cells=None, select=None):
         for name, split in plates.items()
     ]
     limits = {"train": None, "test": None} | (max_cells or {})
-    tasks = {task: {"column": task} for task in tasks}
-    return {"plates": entries, "layer": None, "tasks": tasks, "max_cells": limits}
+    return {
+        "plates": entries,
+        "layer": None,
+        "transform": "none",
+        "tasks": {task: {"column": task} for task in tasks},
+        "balance": list(balance),
+        "columns": [label for label in balance if label not in tasks],
+        "max_cells": limits,
+    }
 
 
 @pytest.fixture
@@ -78,39 +88,93 @@ def test_classes_are_counted_without_reading_cells(atlas):
 
 def test_counts_are_those_of_the_files(atlas):
     folder, tables = atlas
-    found = survey(request_for(folder, PLATES), ["line", "dose"])
+    found = survey(request_for(folder, PLATES, ["line", "dose"]))
     assert found.cells == {"train": 61, "test": 32} and found.n_genes == 200
     assert found.n_classes == {"line": 4} and found.unseen == {"line": ["D"]}
     train = [tuple(row) for name in "ab" for row in tables[name][["line", "dose"]].to_numpy()]
     expected = sorted(np.unique([f"{a} {b}" for a, b in train], return_counts=True)[1])
     assert sorted(found.combinations) == expected
-    pilot = survey(request_for(folder, PLATES, max_cells={"train": 35}), ["line"])
+    pilot = survey(request_for(folder, PLATES, max_cells={"train": 35}))
     assert pilot.cells == {"train": 35, "test": 32} and pilot.combinations.sum() == 35
     assert pilot.to_pack == 93
 
 
+def test_cells_without_a_label_are_no_class(atlas):
+    """They are left out of classes and combinations; the largest risk is that the run will be refused."""
+    folder, tables = atlas
+    for name in "ab":
+        tables[name].loc[tables[name].index[:3], "line"] = np.nan
+        write_atlas(folder / f"{name}.h5ad", counts_of(len(tables[name]), 200), tables[name])
+    found = survey(request_for(folder, PLATES, ["line", "dose"]))
+    train = [row for name in "ab" for row in tables[name].dropna().itertuples(index=False)]
+    assert sorted(found.combinations) == sorted(Counter(train).values())
+    assert found.cells == {"train": 61, "test": 32} and found.n_classes == {"line": 4}
+    assert (
+        len(found.problems) == 1
+        and "3 cells have no value in obs column 'line'" in found.problems[0]
+    )
+    named = risks(found, {"disk": 1, "disk_free": 2, "jobs_at_once": 1, "memory": 1, "memory_there": 2,
+                          "strategies": {}}, configuration(), "cpu")  # fmt: skip
+    assert named[0] == f"The run will be refused: {found.problems[0]}"
+
+
+def test_keys_that_a_lookup_table_lacks_are_no_class(atlas):
+    folder, tables = atlas
+    (folder / "table.csv").write_text("line,group\nA,x\nC,y\n")
+    lookup = {"table": str(folder / "table.csv"), "key": "line", "value": "group"}
+    request = request_for(folder, PLATES, ["group"])
+    request |= {"tasks": {"group": {"column": "line", "lookup": lookup}}, "columns": []}
+    found = survey(request)
+    count = Counter(value for name in "ab" for value in tables[name]["line"])
+    assert sorted(found.combinations) == sorted([count["A"], count["C"]])
+    assert found.n_classes == {"group": 2} and found.unseen == {}
+    assert [f"no group for '{key}'" in line for key, line in zip("BD", found.problems, strict=True)]
+    (folder / "table.csv").unlink()
+    with pytest.raises(InputError, match="there is no such lookup table"):
+        survey(request)
+
+
+def test_a_plate_that_cannot_be_read_is_an_error(atlas):
+    folder, _ = atlas
+    (folder / "a.h5ad").write_text("no h5ad")
+    (folder / "b.h5ad").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"a\.h5ad: not a readable HDF5(.|\n)*b\.h5ad: is an empty file"
+    ):
+        survey(request_for(folder, PLATES))
+
+
+def test_plates_in_another_format_are_to_be_packed(atlas):
+    folder, _ = atlas
+    for name in PLATES:
+        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
+    with h5py.File(folder / "packed/a.h5ad", "r+") as file:
+        del file.attrs[FORMAT_ATTRIBUTE]
+    assert survey(request_for(folder, PLATES)).to_pack == 30
+
+
 def test_disk_is_what_packing_takes(atlas):
     folder, _ = atlas
-    found = survey(request_for(folder, PLATES), ["line"])
+    found = survey(request_for(folder, PLATES))
     indices = 0
     for name in PLATES:
-        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad")
+        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
         indices += counts_of(30 + "abc".index(name), 200, "abc".index(name)).astype(bool).sum()
     assert packed_bytes(found) == pytest.approx(4 * indices + 8 * 93, rel=1e-6)
-    assert survey(request_for(folder, PLATES), ["line"]).to_pack == 0
+    assert survey(request_for(folder, PLATES)).to_pack == 0
 
 
 def test_divided_plates_are_counted_by_side(atlas):
     folder, tables = atlas
     split = {"column": "dose", "test": [5], "side": "train"}
     request = request_for(folder, {"a": "train"}, select={"split": split})
-    found = survey(request, ["line"])
+    found = survey(request)
     assert found.cells["train"] == (tables["a"]["dose"] == 1).sum()
 
 
 def test_times_follow_from_the_rates(atlas):
     folder, _ = atlas
-    found = survey(request_for(folder, PLATES), ["line"])
+    found = survey(request_for(folder, PLATES))
     rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
     costs = plan(found, rates, configuration(), MEMORY, folder, cores=2, threads=1)
     streaming = costs["strategies"]["streaming"]
@@ -125,7 +189,7 @@ def test_times_follow_from_the_rates(atlas):
 
 def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
     folder, _ = atlas
-    found = survey(request_for(folder, PLATES), ["line"])
+    found = survey(request_for(folder, PLATES))
     (tmp_path / "block").mkdir()
     rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
     assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
@@ -137,7 +201,7 @@ def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
 
 def test_risks_name_what_goes_wrong(atlas):
     folder, _ = atlas
-    found = survey(request_for(folder, PLATES), ["line"])
+    found = survey(request_for(folder, PLATES))
     rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
     config = configuration(device="cuda")
     costs = plan(found, rates, config, MEMORY, folder, cores=1, threads=1)
@@ -175,7 +239,7 @@ def test_what_is_drafted_is_no_risk(n_train):
 
 def test_what_sets_the_pace_is_said(atlas):
     folder, _ = atlas
-    found = survey(request_for(folder, PLATES), ["line"])
+    found = survey(request_for(folder, PLATES))
     said = "The model, not loading, sets the pace of all strategies"
     for reading in (50, 5000):
         load = {"streaming": reading, "weighted": 9000}
@@ -194,7 +258,7 @@ def test_what_sets_the_pace_is_said(atlas):
 
 def test_an_absent_atlas_is_an_error_unless_its_sizes_are_published(tmp_path):
     with pytest.raises(InputError, match="no such plate"):
-        survey(request_for(tmp_path, PLATES), ["line"])
+        survey(request_for(tmp_path, PLATES))
 
 
 def test_full_tahoe_is_planned_without_its_files(tmp_path):
@@ -209,7 +273,7 @@ def test_full_tahoe_is_planned_without_its_files(tmp_path):
 
 def test_simulated_atlas_is_planned_before_it_exists(tmp_path):
     plates = {"1": "train", "14": "test"}
-    found = survey(request_for(tmp_path, plates, ["drug"]), ["drug"], SMALL["atlas"]["simulate"])
+    found = survey(request_for(tmp_path, plates, ["drug"], ["drug"]), SMALL["atlas"]["simulate"])
     assert found.cells == {"train": 300, "test": 300} and found.n_classes == {"drug": 20}
 
 

@@ -1,4 +1,14 @@
 # From published plates to plates that can be memory-mapped.
+from cellshuffle.packing.format import FORMAT
+
+if ATLAS["pack"] and workflow.is_main_process:
+    try:
+        from cellshuffle.packing.origin import pack_outdated_again
+    except ImportError:  # Snakemake may run where only the rules' environments have h5py
+        pass
+    else:
+        for line in pack_outdated_again(PACKED, PLATES["train"] + PLATES["test"]):
+            print(line, file=sys.stderr)
 
 
 # The atlas was checked. Packing waits for this file in the folder of the packed plates, which runs may share: were it
@@ -58,6 +68,7 @@ rule pack_plate:
         runtime=pack_runtime,
         disk_mb=pack_disk_mb,
     params:
+        format=FORMAT,
         layer=ATLAS["layer"],
         select=lambda wildcards: plate_selection(wildcards.plate),
         stamp=lambda wildcards: stamp(source_path(wildcards.plate)),

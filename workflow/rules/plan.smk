@@ -19,7 +19,6 @@ rule plan:
     params:
         config=config,
         request=CHECK_REQUEST,
-        balance=balanced_labels(),
         packed=PACKED,
         memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
         threads=train_threads(),

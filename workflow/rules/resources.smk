@@ -2,6 +2,7 @@
 # and genes it will see. Every function is called by Snakemake with the attempt, 1 for the first:
 # a job that failed, was cancelled or ran out of time comes back with half as much again, at most
 # twice the first request. docs/cluster.md says how the constants were measured.
+from cellshuffle.packing.format import packed_size
 
 # Plates that are not on this disk yet are taken to be Tahoe-100M's: cells of the largest one and of
 # the average one, genes, classes of the four tasks, bytes a cell (gzip-compressed h5ad) on disk, which
@@ -9,7 +10,7 @@
 LARGEST_PLATE, MEAN_PLATE = 10_500_000, 6_830_000
 GENES, CLASSES = 62_710, 461
 CHUNKED_BYTES = 3_300
-NONZEROS_PER_GENE = 2_100 / 62_710  # of a cell; packed, each takes 4 bytes
+NONZEROS_PER_GENE = 2_100 / 62_710  # of a cell
 
 # Measured rates, cells a second; of training at 62,710 genes and a batch of 64.
 PACK_RATE = 5_000
@@ -88,7 +89,7 @@ def more(amount, attempt):
 
 def packed_mb(cells):
     """Size of packed plates of this many cells."""
-    return cells * n_genes() * NONZEROS_PER_GENE * 4 / 1e6 + 1
+    return packed_size(cells, cells * n_genes() * NONZEROS_PER_GENE, n_genes()) / 1e6 + 1
 
 
 def simulated_mem_mb(wildcards, attempt):

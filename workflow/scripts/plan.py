@@ -14,7 +14,7 @@ def main(snakemake):
     from cellshuffle.planning.calibration import calibrate
 
     config, packed = snakemake.params.config, Path(snakemake.params.packed)
-    found = survey(snakemake.params.request, snakemake.params.balance, config["atlas"]["simulate"])
+    found = survey(snakemake.params.request, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
         rates = calibrate(found, config["strategies"], config["training"], Path(folder))
     memory = snakemake.params.memory_mb

@@ -6,25 +6,29 @@ import shutil
 import stat
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from cellshuffle.atlas.h5ad import gene_names, index_of, member, open_h5ad, readable
 from cellshuffle.atlas.plates import check_same_genes
+from cellshuffle.atlas.selection import select_cells
 from cellshuffle.errors import InputError
-from cellshuffle.inspection.census import Labels
-from cellshuffle.inspection.matrix import check_links, look_at_matrix
+from cellshuffle.inspection.census import Census
+from cellshuffle.inspection.matrix import Matrix, check_links, inspect_matrix
 from cellshuffle.inspection.ownership import not_packed
 from cellshuffle.labels.codes import missing_lines
 from cellshuffle.labels.lookup import read_lookup
+from cellshuffle.labels.weights import possible_combinations
+from cellshuffle.packing.format import packed_size
 
 
 class Findings:
-    """Lines about files, the same line about several files told once."""
+    """Lines about files, the same line about several files kept once."""
 
     def __init__(self):
-        self.files = {}  # {text: files it is said of, in order}
+        self.files = {}  # {text: files it is about, in order}
 
     def add(self, file, error):
         """Take the lines of an exception or a text about `file`."""
@@ -52,46 +56,106 @@ class Findings:
             self.add(file, error)
 
 
+@dataclass
+class Inspected:
+    """A plate that can be read: an entry of the request and what a look at its file found."""
+
+    entry: dict
+    matrix: Matrix
+    n_cells: int  # of the selection, whatever max_cells
+    n_genes: int  # of the selection
+
+    def n_values(self):
+        """Stored values of the selected cells and genes, were they spread evenly."""
+        share = self.n_cells / max(1, self.matrix.n_cells)
+        return share * self.n_genes / max(1, self.matrix.n_genes) * self.matrix.stored
+
+    def packed_size(self):
+        """Bytes of the packed plate."""
+        matrix = self.matrix
+        return packed_size(self.n_cells, self.n_values(), matrix.n_genes, matrix.value_bytes)
+
+    def rows_size(self):
+        """Bytes that packing needs besides, while it turns a CSC matrix."""
+        return self.matrix.stored * (self.matrix.stored_bytes + 4) * (self.matrix.kind == "csc")
+
+
 def check_atlas(request):
     """Look at every plate and table that a run will read.
 
-    request: {"plates": [{"plate", "split", "source", "packed" (path or None), "select": see
-    selection.select_cells}, ...] in the config's order, "layer", "transform", "tasks", "columns"
-    (obs columns needed besides), "max_cells": {split: cells or None}}
-    Returns (errors, warnings, plates): lines, lines, and a dict an entry of "plates".
+    request: see inspect_atlas. Returns (errors, warnings, plates): lines, lines, and a dict an entry of
+    "plates".
     """
-    findings = Findings()
-    lookups = {}
+    errors, plates, census = inspect_atlas(request)
+    if len(plates) == len(request["plates"]):
+        errors += _disk_problems(plates)
+    return errors, [] if errors else list(_unseen(census)), [_row(plate) for plate in plates]
+
+
+def inspect_atlas(request):
+    """What is wrong with the plates and tables that a run will read, and what they hold.
+
+    request: {"plates": [{"plate", "split", "source", "packed" (path or None), "select": see
+    selection.select_cells}, ...] in the config's order, "layer", "transform", "tasks", "balance",
+    "columns" (obs columns needed besides), "max_cells": {split: cells or None}}
+    Returns (errors, plates, census): lines; an Inspected of every plate that can be read, in the
+    config's order; a Census of their cells.
+    """
+    findings, lookups, sources = Findings(), {}, {}
     for task, entry in request["tasks"].items():
         if entry.get("lookup"):
             with findings.of(entry["lookup"]["table"]):
                 lookups[task] = read_lookup(entry["lookup"])
-    sources = {}
     for entry in request["plates"]:
         sources.setdefault(entry["source"], []).append(entry)
-    labels = Labels(request, lookups)
-    usable, rows = {}, []
+    names = [request[key] for key in ("tasks", "columns", "balance")]
+    census = Census(*names, lookups, request["max_cells"])
+    usable, plates = {}, []
     for source, entries in sources.items():
         with findings.of(source):
             check_file(source)
             with open_h5ad(source) as file:
                 check_links(file, request["layer"])
-                look = look_at_source(file, request, findings)
+                facts = inspect_source(file, request, findings)
                 for entry in entries:
                     with findings.of(source):
-                        kept = labels.count(file, entry)
-                        rows.append(_row(entry, look["matrix"], kept, source))
-            usable[source] = look
+                        chosen = select_cells(source, request["layer"], **entry["select"])
+                        for problem in census.add(file, entry["split"], chosen.rows):
+                            findings.add(source, problem)
+                        plates.append(_inspected(entry, facts["matrix"], chosen))
+            usable[source] = facts
     order = [(entry["plate"], entry["split"]) for entry in request["plates"]]
-    rows.sort(key=lambda row: order.index((row["plate"], row["split"])))
+    plates.sort(key=lambda plate: order.index((plate.entry["plate"], plate.entry["split"])))
     _compare_sources(usable, findings)
-    labels.check_combinations(findings)
-    if not findings.files:
-        _check_disk(request["plates"], rows, findings)
-    errors = [*findings.lines(), *missing_lines(labels.missing, request["tasks"])]
+    with findings.of("weights: balance"):
+        possible_combinations([census.n_classes(name) for name in request["balance"]])
+    errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"])]
     errors += not_packed(request["plates"])
-    errors += [] if errors else list(labels.empty_splits())
-    return errors, [] if errors else list(labels.unseen()), rows
+    return errors or [*_empty_splits(census)], plates, census
+
+
+def _inspected(entry, matrix, chosen):
+    n_cells = matrix.n_cells if chosen.rows is None else len(chosen.rows)
+    n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
+    return Inspected(entry, matrix, n_cells, n_genes)
+
+
+def _empty_splits(census):
+    for split, n_cells in census.cells.items():
+        if n_cells == 0:
+            yield f"atlas: {split}_plates: the {split} split has no cells"
+
+
+def _unseen(census):
+    """Warnings: classes of test cells that no train cell has."""
+    for task, names in census.only_in_test().items():
+        test = census.classes["test"][task]
+        share = sum(test[name] for name in names) / census.cells["test"]
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        yield (
+            f"tasks: {task}: {len(names)} of {len(test)} classes of the test cells are never seen in "
+            f"training ({share:.1%} of the test cells): {shown}"
+        )
 
 
 def check_file(path):
@@ -110,10 +174,10 @@ def check_file(path):
         raise InputError(f"{path}: is an empty file, so not an h5ad file")
 
 
-def look_at_source(file, request, findings):
+def inspect_source(file, request, findings):
     """What is compared between files; the names of missing obs columns become findings."""
     path = file.filename
-    matrix = look_at_matrix(file, request["layer"], request["transform"] != "none")
+    matrix = inspect_matrix(file, request["layer"], request["transform"] != "none")
     if matrix.kind == "csc" and not request["plates"][0]["packed"]:
         findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
     if matrix.n_cells == 0:
@@ -129,25 +193,20 @@ def _first_names(obs):
     return [str(name) for name in index[:100]]
 
 
-def _row(entry, matrix, kept, source):
+def _row(plate):
+    """A plate as the JSON file of the check has it."""
+    entry, matrix = plate.entry, plate.matrix
     return {
         "plate": entry["plate"],
         "split": entry["split"],
-        "file": source,
-        "size": os.path.getsize(source),
-        "n_cells": kept,
+        "file": entry["source"],
+        "size": os.path.getsize(entry["source"]),
+        "n_cells": plate.n_cells,
         "n_genes": matrix.n_genes,
-        "nnz": matrix.stored if kept == matrix.n_cells else None,
-        "packed_size": int(
-            kept / max(1, matrix.n_cells) * matrix.stored * (matrix.value_bytes + 2 * _wide(matrix))
-            + 8 * kept
-        ),
-        "rows_size": matrix.stored * (matrix.stored_bytes + 4) if matrix.kind == "csc" else 0,
+        "nnz": matrix.stored if plate.n_cells == matrix.n_cells else None,
+        "packed_size": plate.packed_size(),
+        "rows_size": plate.rows_size(),
     }
-
-
-def _wide(matrix):
-    return 1 if matrix.n_genes <= 2**16 else 2
 
 
 def _compare_sources(usable, findings):
@@ -165,21 +224,21 @@ def _compare_sources(usable, findings):
                 break
 
 
-def _check_disk(entries, rows, findings):
-    """Room for the plates that are still to be packed, and for rows of a CSC matrix meanwhile."""
+def _disk_problems(plates):
+    """Lines on disks without room for plates that are still to be packed, and CSC rows meanwhile."""
     need, meanwhile = Counter(), Counter()
-    for entry, row in zip(entries, rows, strict=True):
-        if entry["packed"] and not os.path.exists(entry["packed"]):
-            folder = existing_folder(entry["packed"])
-            need[folder] += row["packed_size"]
-            meanwhile[folder] = max(meanwhile[folder], row["rows_size"])
+    for plate in plates:
+        packed = plate.entry["packed"]
+        if packed and not os.path.exists(packed):
+            folder = existing_folder(packed)
+            need[folder] += plate.packed_size()
+            meanwhile[folder] = max(meanwhile[folder], plate.rows_size())
     for folder, size in (need + meanwhile).items():
         free = shutil.disk_usage(folder).free
         if size > free:
-            findings.add(
-                folder,
-                f"packing the plates needs about {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free; make "
-                "space, set atlas: packed_dir to a larger disk, or atlas: pack: false",
+            yield (
+                f"{folder}: packing the plates needs about {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are "
+                "free; make space, set atlas: packed_dir to a larger disk, or atlas: pack: false"
             )
 
 

@@ -1,105 +1,117 @@
-"""Labels of the cells that a run will use, counted before anything is packed or encoded."""
+"""What the cells of an atlas are, counted once for the check of the input, the plan and the draft."""
 
+import math
 from collections import Counter
 
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member
-from cellshuffle.atlas.selection import select_cells
-from cellshuffle.atlas.tables import column_codes, n_rows
+from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
-from cellshuffle.labels.weights import possible_combinations
+from cellshuffle.labels.codes import cells_kept, count_values, read_codes, unlabelled_line
+from cellshuffle.labels.weights import MOST_COMBINATIONS
+
+NO_LIMIT = {"train": None, "test": None}
 
 
-class Labels:
-    """Labels of the cells that a run uses, counted by split."""
+class Census:
+    """Cells of an atlas by split, class and combination; `add` counts those of one plate.
 
-    def __init__(self, request, lookups):
-        self.request, self.lookups = request, lookups
-        self.left = {split: n or np.inf for split, n in request["max_cells"].items()}
-        self.cells = Counter()  # by split
-        names = [*request["tasks"], *request["columns"]]
-        self.classes = {split: {name: Counter() for name in names} for split in self.left}
-        self.missing = {}  # {(task, value): [counts]}, as labels.missing_lines takes it
+    tasks: the config's {task: {"column", "lookup"?}}; columns: obs columns counted besides; balance:
+    tasks and columns whose combinations are counted over the train cells; lookups: {task: {value of
+    the column: class}} of the tables that could be read; max_cells: {split: cells used, None: all}.
 
-    def count(self, file, entry):
-        """Add the cells of one plate; returns their number. InputError when a label is missing."""
-        source, split = entry["source"], entry["split"]
-        n_cells = n_rows(member(file, "obs"))
-        select = entry["select"]
-        chosen = None
-        if any(select.values()):
-            chosen = select_cells(source, self.request["layer"], **select).rows
-        available = n_cells if chosen is None else len(chosen)
-        n = int(min(available, self.left[split]))
-        self.left[split] -= n
-        self.cells[split] += n
-        rows = slice(0, n) if chosen is None else chosen[:n]
-        problems, columns = [], {}
-        for column in dict.fromkeys(
-            [task["column"] for task in self.request["tasks"].values()] + self.request["columns"]
-        ):
+    Attributes
+    ----------
+    cells : {split: cells used}
+    classes : {split: {task or column: Counter of the cells of each class}}; cells without one do not count
+    combinations : Counter of the train cells of each combination of classes, a tuple in the order of
+        `balance`, without cells that lack one of them; None where there are too many to count
+    unlabelled : Counter of the cells without a value in each obs column
+    unreadable : {obs column: [files in which it cannot be read as labels]}
+    not_in_lookup : {(task, value that its table lacks): [cells a plate]}
+    """
+
+    def __init__(self, tasks, columns=(), balance=(), lookups=None, max_cells=NO_LIMIT):
+        self.tasks, self.balance = tasks, list(balance)
+        self.lookups, self.max_cells = lookups or {}, max_cells
+        self.column_of = {task: entry["column"] for task, entry in tasks.items()}
+        self.column_of |= {column: column for column in columns if column not in tasks}
+        self.cells = dict.fromkeys(max_cells, 0)
+        self.classes = {split: {name: Counter() for name in self.column_of} for split in max_cells}
+        self.combinations, self.unlabelled = Counter(), Counter()
+        self.unreadable, self.not_in_lookup = {}, {}
+
+    def add(self, file, split, rows=None):
+        """Count the first of the cells `rows` of an open h5ad, as many as max_cells leaves room for.
+
+        rows: (n_cells,) sorted row numbers, None: all. Returns lines on labels that cannot be used.
+        """
+        available = n_rows(member(file, "obs")) if rows is None else len(rows)
+        n_cells = cells_kept(available, self.cells[split], self.max_cells[split])
+        self.cells[split] += n_cells
+        rows = slice(n_cells) if rows is None else rows[:n_cells]
+        balanced, problems = {}, []
+        for column in dict.fromkeys(self.column_of.values()):
             try:
-                columns[column] = _counts(file, column, rows)
+                codes, values = read_codes(file, column, rows)
             except InputError as error:
                 problems.append(str(error))
-        for column in set(self.request["columns"]) & set(columns):
-            self.classes[split][column].update(columns[column])
-        for task, settings in self.request["tasks"].items():
-            for value, count in columns.get(settings["column"], {}).items():
-                self._add(task, value, count, split)
-        if problems:
-            raise InputError("\n".join(problems))
-        return available
+                self.unreadable.setdefault(column, []).append(file.filename)
+                continue
+            unlabelled = int((codes < 0).sum())
+            if unlabelled:
+                problems.append(unlabelled_line(file.filename, column, unlabelled))
+                self.unlabelled[column] += unlabelled
+            counts = count_values(codes, values)
+            names = [name for name, source in self.column_of.items() if source == column]
+            for name in names:
+                self._count_classes(name, split, counts)
+            balanced |= {name: (codes, values) for name in names if name in self.balance}
+        if split == "train" and self.balance and balanced.keys() == set(self.balance):
+            self._count_combinations([balanced[name] for name in self.balance])
+        return problems
 
-    def _add(self, task, value, count, split):
-        if not self.request["tasks"][task].get("lookup"):
-            self.classes[split][task][value] += count
-        elif task in self.lookups:
-            if value in self.lookups[task]:
-                self.classes[split][task][self.lookups[task][value]] += count
-            else:
-                self.missing.setdefault((task, value), []).append(count)
+    def _count_classes(self, name, split, counts):
+        """Add {value of the column: cells} to the classes of a task or column."""
+        for value, count in counts.items():
+            label = self._class_of(name, value)
+            if label is not None:
+                self.classes[split][name][label] += count
+            elif name in self.lookups:  # a table that could not be read is a finding of its own
+                self.not_in_lookup.setdefault((name, value), []).append(count)
 
-    def check_combinations(self, findings):
-        """Too many combinations of the labels that weights balance become a finding."""
-        train, test = self.classes["train"], self.classes["test"]
-        n_classes = [
-            len(train[name].keys() | test[name].keys()) for name in self.request["balance"]
+    def _class_of(self, name, value):
+        """The class of a value of the column; None where the lookup table has none."""
+        if name in self.tasks and self.tasks[name].get("lookup"):
+            return self.lookups.get(name, {}).get(value)
+        return value
+
+    def _count_combinations(self, pairs):
+        """Add the combinations on one plate; pairs: (codes, values) of each balanced label."""
+        classes = [  # of code + 1: a cell without a value, code -1, has the class None
+            [None, *(self._class_of(name, value) for value in values.tolist())]
+            for name, (_, values) in zip(self.balance, pairs, strict=True)
         ]
-        with findings.of("weights: balance"):
-            possible_combinations(n_classes)
+        shape = tuple(map(len, classes))
+        if self.combinations is None or math.prod(shape) > MOST_COMBINATIONS:
+            self.combinations = None
+            return
+        codes = [codes.astype(np.int64) + 1 for codes, _ in pairs]
+        numbers, counts = np.unique(np.ravel_multi_index(codes, shape), return_counts=True)
+        for *row, count in zip(*np.unravel_index(numbers, shape), counts.tolist(), strict=True):
+            key = tuple(names[code] for names, code in zip(classes, row, strict=True))
+            if None not in key:
+                self.combinations[key] += count
 
-    def empty_splits(self):
-        for split in self.left:
-            if self.cells[split] == 0:
-                yield f"atlas: {split}_plates: the {split} split has no cells"
+    def n_classes(self, name):
+        """Classes of a task or column in all splits together."""
+        return len(set().union(*(classes[name] for classes in self.classes.values())))
 
-    def unseen(self):
-        """Warnings: classes of test cells that no train cell has."""
-        for task in self.request["tasks"]:
-            test = self.classes["test"][task]
-            names = sorted(set(test) - set(self.classes["train"][task]))
-            if names:
-                share = sum(test[name] for name in names) / self.cells["test"]
-                shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-                yield (
-                    f"tasks: {task}: {len(names)} of {len(test)} classes of the test cells are never seen in "
-                    f"training ({share:.1%} of the test cells): {shown}"
-                )
-
-
-def _counts(file, column, rows):
-    """{value: cells} of an obs column over `rows`."""
-    codes, values = column_codes(file, column)
-    codes = codes[rows]
-    missing = int((codes < 0).sum())
-    if missing:
-        raise InputError(
-            f"{file.filename}: {missing} cells have no value in obs column '{column}'; give them one, or "
-            "leave the cells out of the plate"
-        )
-    if len(codes) and codes.max() >= len(values):
-        raise InputError(f"{file.filename}: obs column '{column}' has codes beyond its categories")
-    counts = np.bincount(codes, minlength=len(values)).tolist()
-    return {value: n for value, n in zip(values.tolist(), counts, strict=True) if n}
+    def only_in_test(self):
+        """{task: sorted classes of test cells that no train cell has}, of tasks that have any."""
+        only = {
+            task: sorted(self.classes["test"][task].keys() - self.classes["train"][task].keys())
+            for task in self.tasks
+        }
+        return {task: names for task, names in only.items() if names}

@@ -1,4 +1,4 @@
-"""Cheap looks at one matrix of an h5ad: layout, row pointers, a sample of its values."""
+"""What one matrix of an h5ad is, from cheap reads: layout, row pointers, a sample of its values."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,9 +6,18 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import gene_names, matrix_kind, matrix_name, member, var_name
+from cellshuffle.atlas.h5ad import (
+    gene_names,
+    matrix_kind,
+    matrix_name,
+    member,
+    open_h5ad,
+    readable,
+    var_name,
+)
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
+from cellshuffle.packing.format import as_counts
 
 RUNS, RUN_ROWS, RUN_VALUES = 8, 32, 2**18  # places looked at; rows, and at most values, of each
 BLOCK = 2**22  # row pointers held in memory at a time
@@ -17,7 +26,7 @@ MOST_CELLS, MOST_GENES = 10**10, 10**7  # beyond them a shape is a mistake, or m
 
 @dataclass
 class Matrix:
-    """What a look at a matrix found out."""
+    """What is known of a matrix."""
 
     kind: str  # "csr", "csc" or "dense"
     n_cells: int
@@ -28,7 +37,7 @@ class Matrix:
     signature: str  # of the sampled values: the same for a copy
     lowest: float  # of the sampled values
     highest: float
-    whole: bool  # whether the sampled values are whole numbers
+    integral: bool  # whether the sampled values are whole numbers
 
 
 def check_links(file, layer):
@@ -43,7 +52,7 @@ def _check_links_below(file, name, here):
             _check_links_below(file, f"{name}/{part}", member(here, part))
 
 
-def look_at_matrix(file, layer, needs_counts):
+def inspect_matrix(file, layer, needs_counts):
     """The Matrix of an open h5ad; raises InputError, a line a finding, when it cannot be used.
 
     needs_counts: whether a transform follows that only counts can take.
@@ -66,10 +75,42 @@ def look_at_matrix(file, layer, needs_counts):
     problems = list(_value_problems(values, needs_counts))
     if problems:
         raise InputError("\n".join(f"{name}: {problem}" for problem in problems))
-    sizes = values.dtype.itemsize, _packed_bytes(values)
-    whole = not (values != np.floor(values)).any()
+    counts = as_counts(values)
+    sizes = values.dtype.itemsize, (values if counts is None else counts).dtype.itemsize
+    integral = not (values != np.floor(values)).any()
     span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples), *span, whole)
+    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples), *span, integral)
+
+
+def describe_matrices(files):
+    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)})."""
+    cells, matrices = [], {}
+    for path in files:
+        with open_h5ad(path) as file, readable(path):
+            layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
+            layers += list(file["layers"]) if "layers" in file else []
+            first = matrix_name(file, layers[0] if layers else None)
+            _, (n_cells, n_genes) = matrix_kind(member(file, first))
+            cells.append(n_cells)
+            gene_names(file, layers[0] if layers else None)
+            matrices = matrices or {name or "X": _describe(file, name) for name in layers}
+    return cells, n_genes, matrices
+
+
+def _describe(file, layer):
+    """(whether the values of a matrix seem to be counts, words on them), judging by a sample."""
+    try:
+        matrix = inspect_matrix(file, layer, needs_counts=False)
+    except InputError as error:
+        line = str(error).splitlines()[0].removeprefix(f"{file.filename}: ")
+        return False, line.removeprefix(f"{matrix_name(file, layer)}: ")
+    if matrix.lowest == matrix.highest == 0:
+        return False, "nothing but zeros in a sample"
+    if matrix.lowest < 0:
+        return False, f"values from {matrix.lowest:.3g} to {matrix.highest:.3g}, scaled it seems"
+    if matrix.integral:
+        return True, f"whole numbers up to {matrix.highest:,.0f}, counts it seems"
+    return False, f"fractions up to {matrix.highest:.3g}, normalised it seems"
 
 
 def _shape_problems(file, layer, n_cells, n_genes):
@@ -164,14 +205,6 @@ def _value_problems(values, needs_counts):
             f"holds values that are no counts (such as {broken:g}), but training: transform expects counts; "
             "set transform: none, or atlas: layer to the matrix of counts"
         )
-
-
-def _packed_bytes(values):
-    """Bytes of a value once packed, judging by a sample."""
-    whole = values.size == 0 or (
-        values.min() >= 0 and values.max() < 2**16 and not (values != np.floor(values)).any()
-    )
-    return 2 if whole else values.dtype.itemsize
 
 
 def _signature(samples):

@@ -1,4 +1,4 @@
-"""Files of a person in places that a run writes to: told before anything is made, never overwritten."""
+"""Files of the user in places that a run writes to: reported before anything is made, never overwritten."""
 
 import csv
 import os
@@ -6,15 +6,15 @@ import os
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.atlas.writer import SIMULATED
 from cellshuffle.errors import InputError
-from cellshuffle.packing.origin import is_packed
+from cellshuffle.packing.origin import packed_format
 
 
 def not_packed(plates):
     """A line about files that cellshuffle did not pack where packed plates go; plates: see check_atlas."""
     packed = [plate["packed"] for plate in plates if plate["packed"]]
     # Whether it is there is asked last: a run beside this one may be replacing it.
-    found = [path for path in packed if not is_packed(path) and os.path.exists(path)]
-    yield from _line(
+    found = [path for path in packed if packed_format(path) is None and os.path.exists(path)]
+    yield from _line_about(
         found,
         "was not packed by cellshuffle, or is damaged, and packing would overwrite it; move it away, or "
         "choose another atlas: packed_dir",
@@ -29,7 +29,7 @@ def not_simulated(plates, table):
     sources = dict.fromkeys(plate["source"] for plate in plates)
     found = [path for path in sources if os.path.exists(path) and not is_simulated(path)]
     found += [table] if os.path.exists(table) and not is_simulated_table(table) else []
-    yield from _line(
+    yield from _line_about(
         found,
         "was not simulated by cellshuffle, or is damaged, and would be overwritten by a simulated one; "
         "move it away, remove atlas: simulate from the configuration, or choose another atlas: dir",
@@ -54,6 +54,7 @@ def is_simulated_table(path):
         return False
 
 
-def _line(paths, text):
-    more = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
-    yield from (f"{path}: {text}{more}" for path in paths[:1])
+def _line_about(paths, text):
+    """One line about the first of `paths`, if there are any."""
+    also = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
+    yield from (f"{path}: {text}{also}" for path in paths[:1])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import open_h5ad
-from cellshuffle.atlas.tables import column_codes
+from cellshuffle.atlas.h5ad import member, open_h5ad
+from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.lookup import read_lookup
 
@@ -20,38 +20,65 @@ def plate_labels(paths, tasks, max_cells=None):
         task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")
     }
     found = {task: [] for task in tasks}
-    missing, left = {}, max_cells
+    missing, used = {}, 0
     for path in paths:
         with open_h5ad(path) as file:
+            n_cells = cells_kept(n_rows(member(file, "obs")), used, max_cells)
             columns = {entry["column"] for entry in tasks.values()}
-            pairs = {column: column_codes(file, column) for column in columns}
-        codes = {column: (part[:left], values) for column, (part, values) in pairs.items()}
-        if left is not None:
-            left -= len(next(iter(codes.values()))[0])
+            pairs = {column: read_codes(file, column, slice(n_cells)) for column in columns}
+        used += n_cells
         for task, entry in tasks.items():
-            cells, values = codes[entry["column"]]
-            absent = int((cells < 0).sum())
-            if absent:
-                raise InputError(
-                    f"{path}: {absent} cells have no value in obs column '{entry['column']}'"
-                )
-            if len(cells) and cells.max() >= len(values):
-                raise InputError(
-                    f"{path}: obs column '{entry['column']}' has codes beyond its categories"
-                )
+            codes, values = pairs[entry["column"]]
+            unlabelled = int((codes < 0).sum())
+            if unlabelled:
+                raise InputError(unlabelled_line(path, entry["column"], unlabelled))
             if task in lookups:
-                counts = np.bincount(cells, minlength=len(values))
-                for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-                    if count and value not in lookups[task]:
+                for value, count in count_values(codes, values).items():
+                    if value not in lookups[task]:
                         missing.setdefault((task, value), []).append(count)
                 values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
-            found[task].append((cells, values))
+            found[task].append((codes, values))
     if missing:
         raise InputError("\n".join(missing_lines(missing, tasks)))
     return found
 
 
+def cells_kept(n_cells, used, max_cells):
+    """How many of a plate's cells are used, after `used` cells of plates before it.
+
+    max_cells: the first so many cells of all plates of a split are used; None: all.
+    """
+    return n_cells if max_cells is None else max(0, min(n_cells, max_cells - used))
+
+
+def read_codes(file, column, rows):
+    """(codes, values) of an obs column, as tables.column_codes has them, over `rows` only.
+
+    rows: a slice or sorted row numbers. Raises InputError when the column holds no labels.
+    """
+    codes, values = column_codes(file, column)
+    codes = codes[rows]
+    if len(codes) and codes.max() >= len(values):
+        raise InputError(f"{file.filename}: obs column '{column}' has codes beyond its categories")
+    return codes, values
+
+
+def count_values(codes, values):
+    """{value: cells} of the values that a cell has; cells without a value (code -1) do not count."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+    return {value: n for value, n in zip(values.tolist(), counts, strict=True) if n}
+
+
+def unlabelled_line(path, column, n_cells):
+    """What is wrong with a plate some of whose cells have no label."""
+    return (
+        f"{path}: {n_cells} cells have no value in obs column '{column}'; give them one, or leave the "
+        "cells out of the plate"
+    )
+
+
 def missing_lines(missing, tasks):
+    """What is wrong with lookup tables; missing: {(task, value that its table lacks): [cells a plate]}."""
     for (task, value), counts in missing.items():
         table = tasks[task]["lookup"]["table"]
         yield (

@@ -2,12 +2,16 @@
 
 import json
 import os
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import h5py
 
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.files import sha256
+from cellshuffle.packing.format import FORMAT, FORMAT_ATTRIBUTE
 
 NAME = "cellshuffle"  # the attribute
 
@@ -29,23 +33,48 @@ def note_origin(path, text):
         packed.attrs[NAME] = text
 
 
-def is_packed(path):
-    """Whether cellshuffle packed this file; False for one that is not there or cannot be read."""
+def packed_format(path):
+    """Number of the format of a packed plate, 0 of one from before formats had numbers.
+
+    None for a file that cellshuffle did not pack, that is not there or cannot be read.
+    """
     try:
         with open_h5ad(path) as file:
-            return NAME in file.attrs
+            return int(file.attrs.get(FORMAT_ATTRIBUTE, 0)) if NAME in file.attrs else None
     except InputError:
-        return False
+        return None
+
+
+def pack_outdated_again(folder, plates):
+    """Have Snakemake pack again the plates that are in another format; yields a line on each.
+
+    folder: of packed plates. Their notes, inputs of packing, become newer and, since Snakemake
+    compares small files by content as well, other ones. Parameters of the rule would not do: Snakemake
+    knows them only in the folder from which it packed, and packed plates may be shared.
+    """
+    for plate in plates:
+        number = packed_format(f"{folder}/plate{plate}.h5ad")
+        if number not in (None, FORMAT):
+            with suppress(OSError):  # in a folder that can only be read, check_origin refuses it
+                Path(f"{folder}/plate{plate}.noted").write_text(f"{time.time_ns()}\n")
+            yield f"plate {plate}: packed in format {number} by another version; packing it again"
 
 
 def check_origin(path, text):
-    """Raise InputError when the packed plate says that it was made of something else."""
+    """Raise InputError when a packed plate is in another format or was made of something else."""
     with open_h5ad(path) as packed:
-        if NAME not in packed.attrs:
-            raise InputError(
-                f"{path}: was not packed by cellshuffle; move it away, or choose another atlas: packed_dir"
-            )
-        found = json.loads(packed.attrs[NAME])
+        attributes = dict(packed.attrs)
+    if NAME not in attributes:
+        raise InputError(
+            f"{path}: was not packed by cellshuffle; move it away, or choose another atlas: packed_dir"
+        )
+    number = attributes.get(FORMAT_ATTRIBUTE, 0)
+    if number != FORMAT:
+        raise InputError(
+            f"{path}: another version packed it in format {number}, this one reads format {FORMAT}; delete "
+            "it, and it is packed again"
+        )
+    found = json.loads(attributes[NAME])
     wanted = json.loads(text)
     if wanted["stamp"] is None or found["stamp"] is None:
         found["stamp"] = wanted["stamp"]

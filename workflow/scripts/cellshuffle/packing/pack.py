@@ -1,8 +1,6 @@
 """Rewrite a plate once as an uncompressed, contiguous h5ad, whose arrays can be memory-mapped."""
 
-import shutil
 from contextlib import ExitStack
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,7 +10,8 @@ from cellshuffle.atlas.plates import Fetch, Plate
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
-from cellshuffle.files import claim, temporary, whole
+from cellshuffle.files import temporary, whole
+from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.origin import note_origin
 
 BLOCK = 2**22  # matrix elements held in memory at a time
@@ -23,8 +22,8 @@ def pack(
 ):
     """Write matrix, obs and var of the h5ad `source` to `target`, whole or not at all.
 
-    Counts become uint16 and gene indices uint16 where they fit; row pointers are int64. CSR, CSC
-    and dense matrices come in, CSR goes out as X. Memory stays bounded by a few BLOCKs.
+    CSR, CSC and dense matrices come in, CSR goes out as X, in the types of packing.format. Memory
+    stays bounded by a few BLOCKs.
 
     layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
     report: called with the number of cells done since its last call; note: see cellshuffle.packing.origin.
@@ -40,11 +39,11 @@ def pack(
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
         indptr = _row_pointers(plate, select)
-        index_type = np.uint16 if plate.n_genes <= 2**16 else np.int32
+        index = index_type(plate.n_genes)
         try:
-            _write(file, plate, partial, layer, select, indptr, (np.uint16, index_type), report)
+            _write(file, plate, partial, layer, select, indptr, (COUNT_TYPE, index), report)
         except _DoesNotFit:
-            _write(file, plate, partial, layer, select, indptr, (plate.dtype, index_type), report)
+            _write(file, plate, partial, layer, select, indptr, (plate.dtype, index), report)
         if note:
             note_origin(partial, note)
 
@@ -70,34 +69,6 @@ def _write(file, plate, path, layer, select, indptr, types, report):
                 out.write(part.data)
             done += len(rows.data)
             report(len(rows.indptr) - 1)
-
-
-def lay_out(path, indptr, types, n_genes):
-    """Create an h5ad with an empty CSR X of the given row pointers; byte offsets of data, indices."""
-    need = int(indptr[-1]) * sum(np.dtype(t).itemsize for t in types) + indptr.nbytes
-    free = shutil.disk_usage(Path(path).parent).free
-    if need > free:
-        raise InputError(
-            f"{Path(path).parent}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
-        )
-    with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
-        packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        x = packed.create_group("X")
-        x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        x.attrs["shape"] = np.array([len(indptr) - 1, n_genes])
-        x.create_dataset("indptr", data=indptr, track_times=False)
-        offsets = []
-        for name, dtype in zip(("data", "indices"), types, strict=True):
-            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-            layout.set_obj_track_times(False)  # the same plate packs to the same bytes
-            space = h5py.h5s.create_simple((int(indptr[-1]),))
-            kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
-            dataset = h5py.h5d.create(x.id, name.encode(), kind, space, layout)
-            offsets.append(dataset.get_offset() or 0)
-    claim(path)  # so that a full disk shows before any work
-    return offsets
 
 
 def _blocks(plate, select):
@@ -141,11 +112,13 @@ def _row_pointers(plate, select):
 
 
 def _fitting(values, dtype):
-    """`values` as `dtype`; _DoesNotFit when that would change one."""
-    cast = values.astype(dtype) if not len(values) or values.min() >= 0 else None
-    if dtype == np.uint16 and (cast is None or not np.array_equal(cast, values)):
+    """`values` as `dtype`; _DoesNotFit when that is COUNT_TYPE and would change one."""
+    if dtype != COUNT_TYPE:
+        return values.astype(dtype)
+    counts = as_counts(values)
+    if counts is None:
         raise _DoesNotFit
-    return values.astype(dtype) if cast is None else cast
+    return counts
 
 
 def _csc_to_csr(file, layer, path):

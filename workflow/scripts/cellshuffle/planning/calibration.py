@@ -40,12 +40,13 @@ def calibrate(survey, strategies, training, folder):
     device = training["device"] if torch.cuda.is_available() else "cpu"
     fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
     block = _block(survey, int(np.clip(fetch, 2048, MOST_CELLS)))
-    packed, chunked, again = (folder / f"{name}.h5ad" for name in ("block", "chunked", "again"))
-    _write(packed, block, survey.n_genes)
-    _write(chunked, _head(block, PACKED_CELLS), survey.n_genes, compression="gzip")
+    packed, source = folder / "packed.h5ad", folder / "source.h5ad"
+    _write(source, _head(block, PACKED_CELLS), survey.n_genes, compression="gzip")
     began = time.perf_counter()
-    pack(chunked, again)
+    pack(source, packed)
     rates = {"pack": PACKED_CELLS / (time.perf_counter() - began), "device": device}
+    _write(source, block, survey.n_genes)
+    pack(source, packed)
     plates = Plates([packed])
     classes = {task: list(range(n)) for task, n in survey.n_classes.items()}
     generator = np.random.default_rng(0)
@@ -135,13 +136,11 @@ def _head(rows, n_cells):
 def _write(path, rows, n_genes, compression=None):
     """An h5ad that holds little but its matrix."""
     n_cells = len(rows.indptr) - 1
-    data = rows.data.astype(np.uint16 if compression is None else np.float32)
-    index = np.uint16 if n_genes <= 2**16 and compression is None else np.int32
     with h5py.File(path, "w") as file:
         x = file.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "shape": np.array([n_cells, n_genes])})
-        x.create_dataset("data", data=data, compression=compression)
-        x.create_dataset("indices", data=rows.indices.astype(index), compression=compression)
+        x.create_dataset("data", data=rows.data.astype(np.float32), compression=compression)
+        x.create_dataset("indices", data=rows.indices.astype(np.int32), compression=compression)
         x.create_dataset("indptr", data=rows.indptr.astype(np.int64))
         for name, length in (("obs", n_cells), ("var", n_genes)):
             table = file.create_group(name)

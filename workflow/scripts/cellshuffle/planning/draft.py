@@ -1,5 +1,7 @@
-"""A configuration draft for a folder of h5ad files: plates, columns and what to propose from them."""
+"""A configuration draft for a folder of h5ad files, as text with what was seen in comments."""
 
+import itertools
+import json
 import math
 import re
 from pathlib import Path
@@ -7,19 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.errors import InputError
-from cellshuffle.inspection.folder import COUNTS, combinations, look
-from cellshuffle.phrasing import natural_key
-from cellshuffle.planning.columns import PLATE_NAME, name_pattern
+from cellshuffle.inspection.matrix import describe_matrices
+from cellshuffle.planning.columns import (
+    MOST_CLASSES,
+    count_cells,
+    find_plates,
+    propose_split,
+    read_columns,
+)
 from cellshuffle.planning.proportions import STEPS, proposed
-from cellshuffle.planning.yaml_text import flow_list, one_line, scalar, task_keys
 
-MOST_CLASSES = 2000  # of a column that is proposed as a task
 ENOUGH_CELLS = 10  # of a combination, in the median, to be balanced
 # Runs of the repository itself: those of its configurations, and folders of results/.
 TAKEN = ("demo", "own_atlas", "pilot", "sweep", "tahoe", "bench", "published", "reference")
-PLATE_WORDS = ("plate", "batch", "donor", "sample", "replicate", "experiment", "site", "phase")
-FOLD_WORDS = ("split", "fold", "subset")
-TEST_WORDS = ("test", "held_out", "heldout", "validation")
 
 
 def draft(folder, run=None):
@@ -29,25 +31,14 @@ def draft(folder, run=None):
     Raises InputError when there are none, or none of their obs columns could be a task.
     """
     folder = Path(folder)
-    files = sorted(folder.glob("*.h5ad"), key=lambda path: natural_key(path.name))
-    if not files:
-        raise InputError(f"{folder}: has no *.h5ad files")
-    pattern, plates = name_pattern([path.name for path in files])
-    for path, plate in zip(files, plates, strict=True):
-        if re.fullmatch(PLATE_NAME, str(plate)) is None:
-            raise InputError(
-                f"{path}: a plate's name has letters, digits, '_', '.' and '-' and begins with a "
-                "letter or digit; rename the file"
-            )
-    cells, genes, layers, columns = look(files)
-    split, plate_columns, n_train = _split(plates, cells, columns)
-    tasks = [
-        name for name in columns if _is_task(name, columns[name]) and name not in plate_columns
-    ]
+    files, pattern, plates = find_plates(folder)
+    cells, genes, layers = describe_matrices(files)
+    columns = read_columns(files)
+    split = propose_split(plates, cells, columns)
+    tasks = [name for name, column in columns.items() if column.is_task() and name != split.column]
     if not tasks:
-        raise InputError(
-            f"{folder}: no obs column has 2 to {MOST_CLASSES} values ({_all(columns)})"
-        )
+        found = ", ".join(f"{name}: {_words(column)}" for name, column in columns.items())
+        raise InputError(f"{folder}: no obs column has 2 to {MOST_CLASSES} values ({found})")
     keys = task_keys(tasks)
     layer = next((name for name in layers if name.lower() in ("counts", "raw_counts")), None)
     if layer is None and "X" not in layers:
@@ -60,17 +51,17 @@ def draft(folder, run=None):
         "atlas:",
         f"  dir: {scalar(folder)}",
         f"  plate_file: {scalar(pattern)}",
-        *split,
+        *_split(split),
         "  # Matrices of the first file, by a sample of their values. null is X, raw is raw/X, else a layer.",
         *(f"  #   {one_line(name)}: {one_line(words)}" for name, (_, words) in layers.items()),
         f"  layer: {scalar(layer)}",
         "# All obs columns, with their number of values over all files:",
-        *(f"#   {name}: {_words(counts)}" for name, counts in columns.items()),
+        *(f"#   {name}: {_words(column)}" for name, column in columns.items()),
         "tasks:",
         *(f"  {keys[name]}: {{column: {scalar(name)}}}" for name in tasks[:4]),
         *(f"  # {keys[name]}: {{column: {scalar(name)}}}" for name in tasks[4:]),
-        *_weights(files, tasks, keys, n_train / sum(cells)),
-        *_training(n_train, layers[layer or "X"][0]),
+        *_weights(files, tasks, keys, split.n_train / sum(cells)),
+        *_training(split.n_train, layers[layer or "X"][0]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -95,16 +86,17 @@ def _weights(files, tasks, keys, share):
 
 def _sizes(files, columns, share):
     """(columns, number of their combinations, median train cells of one)."""
-    sizes = list(combinations(files, columns).values())
+    census = count_cells(files, columns=columns, balance=columns)
+    sizes = list(census.combinations.values())
     return columns, len(sizes), share * float(np.median(sizes))
 
 
-def _training(n_train, kind):
-    """Lines of the training section; kind: of the matrix's values, see `inspection.look`."""
+def _training(n_train, are_counts):
+    """Lines of the training section; are_counts: whether the matrix seems to hold counts."""
     own = proposed(n_train)
     fetch = own["batch_size"] * own["fetch_factor"]
     steps = own["epochs"] * math.ceil(n_train / own["batch_size"])
-    if kind == COUNTS:
+    if are_counts:
         transform = [
             "# Counts are trained on as they are, as in the published runs; cp10k_log1p evens out how deeply",
             "# cells were sequenced, log1p alone dampens large counts.",
@@ -125,79 +117,79 @@ def _training(n_train, kind):
     ]
 
 
-def _is_task(name, counts):
-    if counts is None or None in counts or not 2 <= len(counts) <= MOST_CLASSES:
-        return False
-    if len(counts) > 50 and all(value.lstrip("-").isdigit() for value in counts):
-        return False  # a measurement, such as the number of genes found
-    return 2 * len(counts) <= sum(counts.values())  # not a name a cell
-
-
-def _split(plates, cells, columns):
-    """(lines of the atlas section that say which cells are tested on, columns used for that, train cells).
-
-    plates: names; cells: of each file; columns: see `inspection.look`.
-    """
-    if len(plates) > 1:
-        lines = [
-            f"  train_plates: {flow_list(plates[:-1])}",
-            "  # The last file is proposed to test on.",
-            f"  test_plates: {flow_list(plates[-1:])}",
+def _split(split):
+    """Lines of the atlas section that say which cells are tested on."""
+    if split.train is None:
+        lines = ["  train_plates: [all]"]
+        if split.column:
+            test = flow_list(split.test)
+            return [*lines, f"  split: {{column: {scalar(split.column)}, test: {test}}}"]
+        return [
+            *lines,
+            "  # One file, no column that looks like plates: about a tenth of the cells, each drawn",
+            "  # independently, is tested on.",
+            "  split: {fraction: 0.1, seed: 0}",
         ]
-        return lines, [], sum(cells[:-1])
-    for name, counts in columns.items():
-        test = [value for value in counts or () if str(value).lower() in TEST_WORDS]
-        if test and name.lower() in FOLD_WORDS and _is_task(name, counts):
-            split = f"  split: {{column: {scalar(name)}, test: {flow_list(test)}}}"
-            return ["  train_plates: [all]", split], [name], _cells(counts, set(counts) - set(test))
-    for name, counts in columns.items():
-        if any(word in name.lower() for word in PLATE_WORDS) and _is_plates(counts):
-            *train, test = sorted(counts, key=natural_key)
-            lines = [
-                "  # One file: the values of this obs column are taken for the plates.",
-                f"  plate_column: {scalar(name)}",
-                f"  train_plates: {flow_list(train)}",
-                f"  test_plates: {flow_list([test])}",
-                "  # Or about a tenth of the cells, at random: train_plates: [all], no test_plates, no",
-                "  # plate_column, and split: {fraction: 0.1, seed: 0}",
-            ]
-            return lines, [name], _cells(counts, train)
-    lines = [
-        "  train_plates: [all]",
-        "  # One file, no column that looks like plates: about a tenth of the cells, each drawn",
-        "  # independently, is tested on.",
-        "  split: {fraction: 0.1, seed: 0}",
+    train = f"  train_plates: {flow_list(split.train)}"
+    test = f"  test_plates: {flow_list(split.test)}"
+    if not split.column:
+        return [train, "  # The last file is proposed to test on.", test]
+    return [
+        "  # One file: the values of this obs column are taken for the plates.",
+        f"  plate_column: {scalar(split.column)}",
+        train,
+        test,
+        "  # Or about a tenth of the cells, at random: train_plates: [all], no test_plates, no",
+        "  # plate_column, and split: {fraction: 0.1, seed: 0}",
     ]
-    return lines, [], round(0.9 * sum(cells))
 
 
-def _cells(counts, values):
-    return sum(counts[value] for value in values)
-
-
-def _is_plates(counts):
-    if not counts or None in counts or not 2 <= len(counts) <= 100:
-        return False
-    return all(re.fullmatch(PLATE_NAME, value) for value in counts)
-
-
-def _words(counts):
-    if counts is None:
+def _words(column):
+    """What a column holds, for a comment."""
+    if column.unreadable and not column.counts:
         return "real numbers"
-    kept = {value: size for value, size in counts.items() if value is not None}
-    text = f"{len(kept):,} values"
-    if 0 < len(kept) <= 20:
-        words = ", ".join(f"{value} {size:,}" for value, size in kept.items())
+    text = f"{len(column.counts):,} values"
+    if 0 < len(column.counts) <= 20:
+        words = ", ".join(f"{value} {size:,}" for value, size in column.counts.items())
         text += f" ({one_line(words)})"
-    return text + (f"; {counts[None]:,} cells have none" if None in counts else "")
-
-
-def _all(columns):
-    return (
-        ", ".join(f"{name}: {_words(counts)}" for name, counts in columns.items()) or "no columns"
-    )
+    if column.unlabelled:
+        text += f"; {column.unlabelled:,} cells have none"
+    if column.unreadable:
+        text += f"; real numbers, so no labels, in {one_line(', '.join(column.unreadable))}"
+    return text
 
 
 def _run_name(name):
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-") or "own"
     return f"{name}_draft" if name in TAKEN else name
+
+
+def task_keys(columns):
+    """{column: a task's name for it}, no name twice."""
+    keys = {}
+    for column in columns:
+        name = re.sub(r"[^A-Za-z0-9_]+", "_", column).strip("_")
+        name = name if name[:1].isalpha() else f"task_{name}".rstrip("_")
+        names = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+        keys[column] = next(free for free in names if free not in keys.values())
+    return {column: scalar(key) for column, key in keys.items()}
+
+
+def scalar(value):
+    """A YAML scalar, quoted where it must be."""
+    if value is None:
+        return "null"
+    text = str(value)
+    plain = re.fullmatch(r"[A-Za-z_/.][A-Za-z0-9_/.-]*", text) and text.lower() not in (
+        "null", "true", "false", "yes", "no", "on", "off", "y", "n",
+    )  # fmt: skip
+    return text if plain else json.dumps(text, ensure_ascii=False)  # JSON is YAML
+
+
+def flow_list(values):
+    return "[" + ", ".join(str(v) if isinstance(v, int) else scalar(v) for v in values) + "]"
+
+
+def one_line(text):
+    """Text without line breaks, for a comment."""
+    return " ".join(text.split())

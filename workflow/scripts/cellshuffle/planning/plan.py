@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.loading.samplers import is_weighted
+from cellshuffle.packing.format import packed_size
 from cellshuffle.phrasing import duration, join_words
 from cellshuffle.planning.proportions import proportion_risks
 
 DAY = 86_400
-PACKED_BYTES = 4  # a stored value: a 16-bit count and a 16-bit gene index
-POINTER_BYTES = 8  # a cell
 # An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
 # Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
@@ -67,12 +66,12 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
 
 def packed_bytes(survey):
     """Disk that the plates not packed yet will take."""
-    return int(survey.to_pack * (PACKED_BYTES * survey.nonzeros + POINTER_BYTES))
+    return packed_size(survey.to_pack, survey.to_pack * survey.nonzeros, survey.n_genes)
 
 
 def risks(survey, costs, config, device):
     """Sentences about what can go wrong, the worst first."""
-    found = []
+    found = [f"The run will be refused: {problem}" for problem in survey.problems]
     if costs["disk"] > costs["disk_free"]:
         found.append(
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
@@ -83,9 +82,6 @@ def risks(survey, costs, config, device):
             f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
             f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
         )
-    if min(survey.cells.values()) == 0:
-        empty = min(survey.cells, key=survey.cells.get)
-        found.append(f"The {empty} split has no cells.")
     slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
     if slow:
         worst = max(slow, key=slow.get)

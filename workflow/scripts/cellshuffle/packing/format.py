@@ -1,0 +1,76 @@
+"""The format of packed plates: its number, the types and bytes of the arrays, where they lie in the file.
+
+Snakemake compares FORMAT also where neither NumPy nor h5py is installed, so they are imported in functions.
+"""
+
+import shutil
+from pathlib import Path
+
+from cellshuffle.errors import InputError
+
+# One more whenever other bytes are written or expected: plates of another number are packed again.
+FORMAT = 1
+FORMAT_ATTRIBUTE = "cellshuffle_format"
+COUNT_TYPE = "uint16"  # of values that it can hold; others keep the type they come with
+POINTER_TYPE = "int64"
+BYTES = {"uint16": 2, "int32": 4, "int64": 8}
+
+
+def index_type(n_genes):
+    """Type of the gene indices of a matrix of so many genes."""
+    return "uint16" if n_genes <= 2**16 else "int32"
+
+
+def packed_size(n_cells, n_values, n_genes, value_bytes=BYTES[COUNT_TYPE]):
+    """Bytes of the arrays of packed plates: cells, stored values, genes, bytes of a value."""
+    value = value_bytes + BYTES[index_type(n_genes)]
+    return int(n_values * value + n_cells * BYTES[POINTER_TYPE])
+
+
+def as_counts(values):
+    """An array of numbers as COUNT_TYPE; None where that would change one of them."""
+    import numpy as np
+
+    if len(values) and not values.min() >= 0:
+        return None
+    with np.errstate(invalid="ignore"):  # of values too large, which differ then
+        counts = values.astype(COUNT_TYPE)
+    return counts if np.array_equal(counts, values) else None
+
+
+def lay_out(path, indptr, types, n_genes):
+    """Create an h5ad with a CSR X of the given row pointers whose other arrays are still to be written.
+
+    types: of data and indices. Returns the byte offsets of these two in the file. Raises InputError when the
+    disk is too small.
+    """
+    import h5py
+    import numpy as np
+
+    from cellshuffle.files import claim
+
+    need = int(indptr[-1]) * sum(np.dtype(t).itemsize for t in types) + indptr.nbytes
+    free = shutil.disk_usage(Path(path).parent).free
+    if need > free:
+        raise InputError(
+            f"{Path(path).parent}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
+        )
+    with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
+        packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        packed.attrs[FORMAT_ATTRIBUTE] = FORMAT
+        x = packed.create_group("X")
+        x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        x.attrs["shape"] = np.array([len(indptr) - 1, n_genes])
+        x.create_dataset("indptr", data=indptr.astype(POINTER_TYPE, copy=False), track_times=False)
+        offsets = []
+        for name, dtype in zip(("data", "indices"), types, strict=True):
+            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            layout.set_obj_track_times(False)  # the same plate packs to the same bytes
+            space = h5py.h5s.create_simple((int(indptr[-1]),))
+            kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
+            dataset = h5py.h5d.create(x.id, name.encode(), kind, space, layout)
+            offsets.append(dataset.get_offset() or 0)
+    claim(path)  # so that a full disk shows before any work
+    return offsets
