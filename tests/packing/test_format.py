@@ -39,7 +39,7 @@ def test_a_packed_plate_says_its_format(tmp_path):
     pack(source, target)
     with h5py.File(target) as file:
         assert file.attrs[FORMAT_ATTRIBUTE] == FORMAT
-    assert packed_format(target) is None  # its origin was not noted, so it is no plate of a run
+    check_origin(target, origin(None, {}, None))  # noted without being asked
     made_of = origin(None, {}, [1, 2])
     pack(source, target, note=made_of)
     assert packed_format(target) == FORMAT

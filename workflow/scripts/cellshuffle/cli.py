@@ -10,7 +10,7 @@ from cellshuffle.atlas.selection import select_cells
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.console import progress, say
 from cellshuffle.errors import InputError
-from cellshuffle.packing.origin import is_packed
+from cellshuffle.packing.origin import origin, packed_format
 from cellshuffle.packing.pack import pack
 
 
@@ -41,12 +41,16 @@ def pack_plates(plates, out, layer, genes, threads):
         raise InputError(f"{out}: several plates would be packed as {twice[0]}; rename one")
     for source in plates:
         target = out / source.name
-        if target.exists() and not is_packed(target):
+        if target.exists() and packed_format(target) is None:
             raise InputError(f"{target}: is there, and was not packed by cellshuffle; move it away")
         select = select_cells(source, layer, genes=genes)
         with open_h5ad(source) as file:
             n_cells = n_rows(member(file, "obs"))
         bar = progress(n_cells, "cells", f"packing {source.name}")
-        pack(source, target, layer, select, threads, bar.update)
+        status = source.stat()
+        made_from = origin(
+            layer, {"genes": genes and str(genes)}, [status.st_size, status.st_mtime_ns]
+        )
+        pack(source, target, layer, select, threads, bar.update, made_from)
         bar.close()
         say(f"{target}: {n_cells:,} cells packed")

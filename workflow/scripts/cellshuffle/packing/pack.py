@@ -1,6 +1,8 @@
 """Rewrite a plate once as an uncompressed, contiguous h5ad, whose arrays can be memory-mapped."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -12,22 +14,32 @@ from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
 from cellshuffle.files import temporary, whole
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
-from cellshuffle.packing.origin import note_origin
+from cellshuffle.packing.origin import note_origin, origin
 
 BLOCK = 2**22  # matrix elements held in memory at a time
 
 
 def pack(
-    source, target, layer=None, select=None, workers=1, report=lambda n_cells: None, note=None
-):
+    source: str | Path,
+    target: str | Path,
+    layer: str | None = None,
+    select: Selection | None = None,
+    workers: int = 1,
+    report: Callable[[int], object] = lambda n_cells: None,
+    note: str | None = None,
+) -> None:
     """Write matrix, obs and var of the h5ad `source` to `target`, whole or not at all.
 
     CSR, CSC and dense matrices come in, CSR goes out as X, in the types of packing.format. Memory
     stays bounded by a few BLOCKs.
 
     layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
-    report: called with the number of cells done since its last call; note: see cellshuffle.packing.origin.
-    Raises InputError when the source cannot be used or the disk is too small.
+    report: called with the number of cells done since its last call; note: what it is made from, see
+    packing/origin.py. Raises InputError when the source cannot be used or the disk is too small.
+
+    >>> pack(plate, "packed.h5ad")
+    >>> len(Plates(["packed.h5ad"]))
+    60
     """
     select = select or Selection()
     with ExitStack() as stack:
@@ -44,8 +56,7 @@ def pack(
             _write(file, plate, partial, layer, select, indptr, (COUNT_TYPE, index), report)
         except _DoesNotFit:
             _write(file, plate, partial, layer, select, indptr, (plate.dtype, index), report)
-        if note:
-            note_origin(partial, note)
+        note_origin(partial, note or origin(layer, {}, None))
 
 
 class _DoesNotFit(Exception):
