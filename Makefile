@@ -1,6 +1,5 @@
 # `make run` trains the embedded demo and shows what came out; `make test` tests. Both set up what they need.
 # Another configuration: `make run CONFIG=config/tahoe.yaml`. Everything else is `snakemake` itself.
-PYTHON ?= python3.11
 CORES ?= $(shell nproc)
 CONFIG ?= config/config.yaml
 VENV := .venv
@@ -8,6 +7,10 @@ BIN := $(VENV)/bin
 
 # A path as one word of the shell; ~/ at its beginning is the home folder.
 quoted = $(subst '~/,~/','$(subst ','\'',$(1))')
+
+ifneq ($(words $(CURDIR)),1)
+$(error Snakemake cannot start jobs in a folder with a space in its path: move the clone out of "$(CURDIR)")
+endif
 
 # The folder of the run, its name read as Snakemake reads it, once, when the environment is there.
 READ_RUN = from sys import argv; from snakemake.common.configfile import load_configfile as load; \
@@ -55,9 +58,12 @@ config: env
 
 env: $(VENV)/.complete
 
+# Python writes activate last: an environment without it was left half-made, and is made anew. Any other keeps its Python.
+CREATE_VENV = PYTHON=$(call quoted,$(PYTHON)) sh envs/create_venv.sh $(VENV)
+
 $(VENV)/.complete: requirements.txt
+	@test -e $(BIN)/activate || $(CREATE_VENV)
 	@echo "installing the pinned environment into $(VENV): once, a few minutes"
-	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@
 
@@ -104,10 +110,12 @@ docs: env
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/describe_config.py
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/draw_orders.py
 
-# Write the lock from requirements.in: a fresh environment, frozen.
+# Write the lock from requirements.in: a fresh environment, frozen. What has wheels for the oldest Python has them for
+# newer ones, but not the other way round.
+lock: PYTHON = python3.11
 lock:
 	rm -rf $(VENV)
-	$(PYTHON) -m venv $(VENV)
+	@$(CREATE_VENV)
 	$(BIN)/pip install --quiet --requirement requirements.in
 	$(BIN)/pip freeze | sed 's/+cpu//' > requirements.txt
 	touch $(VENV)/.complete

@@ -29,7 +29,7 @@ def environment(name):
     """{package: version} of a conda environment."""
     content = yaml.safe_load((REPOSITORY / f"envs/{name}.yaml").read_text())
     packages = [part for part in content["dependencies"] if isinstance(part, dict)]
-    assert "python=3.11" in content["dependencies"]
+    assert "python>=3.11,<3.14" in content["dependencies"]
     return dict(package.lower().split("==") for package in packages[0]["pip"])
 
 
@@ -140,6 +140,17 @@ def test_every_example_configuration_passes_the_schema():
             }
         found = list(Draft202012Validator(SCHEMA).iter_errors(config))
         assert not found, f"{path.name}: {found}"
+
+
+def test_pythons_of_the_image_and_of_ci_are_those_that_make_takes():
+    taken = re.findall(r"python(3\.\d+)", (REPOSITORY / "envs/create_venv.sh").read_text())
+    (image,) = re.findall(
+        r"^FROM .*python:(3\.\d+)", (REPOSITORY / "Containerfile").read_text(), re.MULTILINE
+    )
+    everything = read(".github/workflows/ci.yml")["jobs"]["everything"]
+    assert {image, *everything["strategy"]["matrix"]["python"]} <= set(taken)
+    assert set(taken) == {"3.11", "3.12", "3.13"}
+    assert "with Python 3.11, 3.12 or 3.13" in (REPOSITORY / "README.md").read_text()
 
 
 def test_what_the_image_copies_is_there():
