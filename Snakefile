@@ -16,7 +16,7 @@ include: "workflow/rules/outputs.smk"
 
 
 # Of cached results only tables and figures are made; they hold what was learnt from cells.
-if not CACHED:
+if not cached_config:
 
     if ATLAS["simulate"]:
 
@@ -45,7 +45,7 @@ localrules:
 # Tables and figures alone: from cached results nothing is trained, no plate is needed.
 rule figures:
     input:
-        f"{RUN}/comparison.md",
+        "<run>/comparison.md",
         FIGURES,
         PAGES,
 
@@ -54,6 +54,6 @@ rule figures:
 rule all:
     default_target: True
     input:
-        f"{RUN}/metrics.csv",
-        f"{RUN}/comparison.csv",
+        "<run>/metrics.csv",
+        "<run>/comparison.csv",
         rules.figures.input,

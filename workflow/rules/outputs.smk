@@ -5,10 +5,10 @@
 KNOWN = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
-        "test_plates": PLATES["test"],
+        "test_plates": this_run.plates["test"],
         "split": bool(ATLAS["split"]),
     },
-    "weights": config["weights"] | {"balance": balanced_labels()},
+    "weights": config["weights"] | {"balance": this_run.balanced_labels},
     "training": {
         key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")
     },
@@ -28,7 +28,7 @@ if config["sweep"]:
     NAMES.append("sweep")
 FIGURES = [f"{RUN}/figures/{name}.{kind}" for name in NAMES for kind in ("svg", "pdf", "png")]
 PUBLISHED = (
-    [f"{HOUSE}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
+    [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 )
 PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]
 

@@ -48,13 +48,13 @@ def n_genes():
     """Genes of a cell."""
     if ATLAS["simulate"]:
         return ATLAS["simulate"]["genes"]
-    return shape_of(source_path(PLATES["train"][0]), MEAN_PLATE)[1]
+    return shape_of(this_run.source_path(this_run.plates["train"][0]), MEAN_PLATE)[1]
 
 
 @functools.cache
 def n_classes():
     """Classes of all tasks together; Tahoe-100M's where they cannot be told without reading cells."""
-    paths = {source_path(plate) for plates in PLATES.values() for plate in plates}
+    paths = {this_run.source_path(plate) for plates in this_run.plates.values() for plate in plates}
     if ATLAS["simulate"] or not all(map(os.path.exists, paths)):
         return CLASSES
     try:
@@ -67,7 +67,7 @@ def n_classes():
 
 def cells_of(plates, unknown=MEAN_PLATE):
     """Cells of the files of these plates together, as simulated or as they are."""
-    files = {source_path(plate) for plate in plates}
+    files = {this_run.source_path(plate) for plate in plates}
     if ATLAS["simulate"]:
         return len(files) * ATLAS["simulate"]["cells_per_plate"]
     return sum(shape_of(path, unknown)[0] for path in files)
@@ -76,9 +76,11 @@ def cells_of(plates, unknown=MEAN_PLATE):
 def all_cells():
     """Train and test cells of the run together."""
     if ATLAS["split"]:  # both halves come from the same files
-        return cells_of(PLATES["train"])
-    cells = {split: cells_of(PLATES[split]) for split in PLATES}
-    return sum(min(cells[split], MAX_CELLS[split] or cells[split]) for split in PLATES)
+        return cells_of(this_run.plates["train"])
+    cells = {split: cells_of(this_run.plates[split]) for split in this_run.plates}
+    return sum(
+        min(cells[split], this_run.max_cells[split] or cells[split]) for split in this_run.plates
+    )
 
 
 def more(amount, attempt):

@@ -32,8 +32,8 @@ rule train:
         version=__version__,
         entry=strategy_entry,
         settings=training_settings,
-        max_cells=MAX_CELLS,
-        plates=lambda wildcards: plates_read(),
+        max_cells=this_run.max_cells,
+        plates=this_run.cell_order(),
         layer=None if ATLAS["pack"] else ATLAS["layer"],
         ways=training_ways,
     script:
