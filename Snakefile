@@ -9,13 +9,11 @@ if not workflow.config_settings.configfiles:
     configfile: "config/config.yaml"
 
 
-include: "workflow/rules/cached.smk"
 include: "workflow/rules/common.smk"
-include: "workflow/rules/resources.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# Of cached results only tables and figures are made; they hold what was learnt from cells.
+# From cached results only tables and figures are made.
 if not cached_config:
 
     if ATLAS["simulate"]:

@@ -1,5 +1,5 @@
-# Cached results: where results/<run>/config.yaml lies beside them, the run is drawn with that configuration, and
-# the Snakefile leaves out every rule that reads cells, so that nothing can be trained by accident.
+# Cached results: where there is a results/<run>/config.yaml, the run is drawn with that configuration, and the
+# Snakefile leaves out every rule that reads cells, so that nothing can be trained by accident.
 import copy
 from pathlib import Path
 

@@ -9,6 +9,11 @@ from snakemake.utils import min_version
 import yaml
 
 min_version("9.12")  # the first with pathvars
+
+
+include: "cached.smk"
+
+
 # The repository, whichever Snakefile was started: found from the place of this file.
 root = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 if not root.is_dir():
@@ -160,3 +165,6 @@ def order_settings(wildcards):
     training, entry = config["training"], config["strategies"][wildcards.strategy]
     own = samplers.loading_of(entry, training)
     return own | {"seed": SEEDS[0], "balance": this_run.balanced_labels}
+
+
+include: "resources.smk"

@@ -1,4 +1,4 @@
-# What every cell is, and how often it is to be drawn: once for all strategies and seeds.
+# The classes of every cell, and how often it is drawn: once for all strategies and seeds.
 
 
 # Encode every task of every cell, train and test.
@@ -27,13 +27,14 @@ rule encode_labels:
         tasks=config["tasks"],
         plates=this_run.plates,
         max_cells=this_run.max_cells,
+        # Since it takes `input`, Snakemake does not compare it: packed plates may outlive the published ones.
         origins=lambda wildcards, input: this_run.origins(),
         stamps=[this_run.cell_order(), *map(this_run.stamp, this_run.lookup_tables)],
     script:
         "../scripts/encode_labels.py"
 
 
-# Count label combinations over the train cells and weigh each cell by its own.
+# Count the combinations of labels in the train cells, and give each cell the weight of its own.
 rule weigh_cells:
     input:
         classes="<run>/labels/classes.json",
