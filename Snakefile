@@ -9,14 +9,12 @@ if not workflow.config_settings.configfiles:
     configfile: "config/config.yaml"
 
 
-include: "workflow/rules/cached.smk"
 include: "workflow/rules/common.smk"
-include: "workflow/rules/resources.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# Of cached results only tables and figures are made; they hold what was learnt from cells.
-if not CACHED:
+# From cached results only tables and figures are made.
+if not cached_config:
 
     if ATLAS["simulate"]:
 
@@ -45,7 +43,7 @@ localrules:
 # Tables and figures alone: from cached results nothing is trained, no plate is needed.
 rule figures:
     input:
-        f"{RUN}/comparison.md",
+        "<run>/comparison.md",
         FIGURES,
         PAGES,
 
@@ -54,6 +52,6 @@ rule figures:
 rule all:
     default_target: True
     input:
-        f"{RUN}/metrics.csv",
-        f"{RUN}/comparison.csv",
+        "<run>/metrics.csv",
+        "<run>/comparison.csv",
         rules.figures.input,

@@ -90,7 +90,7 @@ def test_plates_of_another_format_are_packed_again(sound):
             give_format(plates[number], wrong)
         done = snakemake(folder, config, TARGET)
         for number, path in plates.items():
-            line = f"plate {number}: packed in format {formats.get(number)} by another version; packing"
+            line = f"plate{number}.h5ad: packed in format {formats.get(number)} by another version; packing"
             assert done.stdout.count(line) == (number in formats), done.stdout
             assert packed_format(path) == FORMAT
             for name, part in arrays_of(path).items():

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 from cellshuffle.files import read_json
-from runs import REPOSITORY, SMALL, merged, snakemake_in
+from runs import REPOSITORY, SMALL, merged, snakemake, snakemake_in
 
 PAGE = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
 TARGET = """
@@ -42,3 +42,22 @@ def test_every_path_of_the_report_survives(other_workflow):
     plan = snakemake_in(other_workflow, "--dry-run", "--quiet", "rules", "--", "cellshuffle_all")
     for rule in ("cellshuffle_figure_comparison", "cellshuffle_summary", "cellshuffle_check_input"):
         assert rule in plan
+
+
+def job_counts(plan):
+    """{rule: jobs} of what a dry run printed."""
+    return dict(re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE))
+
+
+def test_the_snakefile_where_catalogues_look_plans_the_same(other_workflow):
+    """By itself, where it has the default target too, and as a module."""
+    options, name = ["--dry-run", "--quiet", "rules"], REPOSITORY / "workflow/Snakefile"
+    expected = job_counts(snakemake(other_workflow / "plain", SMALL, *options).stdout)
+    found = snakemake(other_workflow / "plain", SMALL, *options, "--snakefile", str(name)).stdout
+    assert job_counts(found) == expected and int(expected["total"]) > 40
+    module = [*options, "--", "cellshuffle_all"]
+    expected = job_counts(snakemake_in(other_workflow, *module))
+    path = other_workflow / "Snakefile"
+    path.write_text(path.read_text().replace(f"{REPOSITORY}/Snakefile", str(name)))
+    assert str(name) in path.read_text()
+    assert job_counts(snakemake_in(other_workflow, *module)) == expected

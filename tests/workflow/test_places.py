@@ -94,7 +94,7 @@ def test_two_runs_that_share_packed_plates(sound, plain):
             assert "there is no such plate" in output and "Traceback" not in output, output
             snakemake(sound / name, config, *TARGETS)
         same_scores(sound / name, plain)
-    assert {path.suffix for path in (sound / "packed").iterdir()} == {".h5ad", ".noted", ""}
+    assert {path.suffix for path in (sound / "packed").iterdir()} == {".h5ad", ""}
 
 
 def test_input_that_can_only_be_read(sound, plain, disk):

@@ -6,8 +6,8 @@ import pytest
 from dry_runs import jobs_of, write_placeholders
 from runs import REPOSITORY, SMALL, merged, snakemake
 
-# Rules without a script make empty files that say when something changed; Snakemake makes them itself.
-NOTES = {"all", "note_plate", "pass_check"}
+# Rules without a script: Snakemake runs them itself.
+NOTES = {"all", "pass_check"}
 
 
 @pytest.fixture(scope="module")

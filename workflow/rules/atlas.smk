@@ -1,65 +1,44 @@
-# From published plates to plates that can be memory-mapped.
+# From published plates to packed ones, which can be memory-mapped.
 from cellshuffle.packing.format import FORMAT
 
 if ATLAS["pack"] and workflow.is_main_process:
     try:
-        from cellshuffle.packing.origin import pack_outdated_again
+        from cellshuffle.packing.origin import mark_outdated
     except ImportError:  # Snakemake may run where only the rules' environments have h5py
         pass
     else:
-        for line in pack_outdated_again(PACKED, PLATES["train"] + PLATES["test"]):
+        for line in mark_outdated(map(this_run.packed_path, sum(this_run.plates.values(), []))):
             print(line, file=sys.stderr)
 
 
-# The atlas was checked. Packing waits for this file in the folder of the packed plates, which runs may share: were it
-# a file of the run, every run would pack for itself. Once it stands there is no such rule: of all jobs behind one that
-# runs, Snakemake sees no other reason to run than an input that is being made too, and would overlook that, say, the
-# training's settings have changed. Labels, which training needs, wait for every check.
-if not os.path.exists(f"{PACKED}/checked"):
+# Packing waits for the check of the input, but a check that is made again must not pack every plate again, nor may a
+# run that finds the packed plates of another one. So packing depends on an empty file beside the packed plates, made
+# when the first check has passed. Once the file exists, the rule that makes it is left out: of jobs behind one that
+# runs, Snakemake does not look at settings that have changed. Labels depend on the check itself.
+if not os.path.exists(f"{this_run.packed_folder}/checked"):
 
     localrules:
         pass_check,
 
     rule pass_check:
         input:
-            ancient(CHECKED),
+            "<run>/checked.json",
         output:
-            touch(f"{PACKED}/checked"),
+            touch("<packed>/checked"),
 
 
-localrules:
-    note_plate,
-
-
-# A plate, or what is kept of it, has changed: that one is packed again. The check of the input is `ancient` to
-# packing, so that one plate's change does not pack all of them again; what decides that it is made again is noted in
-# this file, which is not behind the check.
-rule note_plate:
-    input:
-        plate=lambda wildcards: given(source_path(wildcards.plate)),
-        genes=lambda wildcards: given(GENES_FILE),
-    output:
-        touch(f"{PACKED}/plate{{plate}}.noted"),
-    params:
-        layer=ATLAS["layer"],
-        select=lambda wildcards: plate_selection(wildcards.plate),
-        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
-        genes=lambda wildcards: [stamp(path) for path in GENES_FILE],
-
-
-# Rewrite a plate, uncompressed and contiguous, with the cells and genes that the config keeps.
+# Rewrite a plate, uncompressed and contiguous, with the cells and genes that the configuration keeps.
 rule pack_plate:
     input:
-        ancient(f"{PACKED}/checked"),
-        f"{PACKED}/plate{{plate}}.noted",
-        plate=lambda wildcards: given(source_path(wildcards.plate)),
-        genes=lambda wildcards: given(GENES_FILE),
+        ancient("<packed>/checked"),
+        plate=lambda wildcards: existing([this_run.source_path(wildcards.plate)]),
+        genes=lambda wildcards: existing(this_run.gene_list),
     output:
-        f"{PACKED}/plate{{plate}}.h5ad",
+        "<packed>/plate{plate}.h5ad",
     log:
-        f"{RUN}/logs/pack_plate/{{plate}}.log",
+        "<run>/logs/pack_plate/{plate}.log",
     benchmark:
-        f"{RUN}/benchmarks/pack_plate/{{plate}}.tsv"
+        "<run>/benchmarks/pack_plate/{plate}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -69,9 +48,7 @@ rule pack_plate:
         disk_mb=pack_disk_mb,
     params:
         format=FORMAT,
-        layer=ATLAS["layer"],
-        select=lambda wildcards: plate_selection(wildcards.plate),
-        stamp=lambda wildcards: stamp(source_path(wildcards.plate)),
-        genes=lambda wildcards: [stamp(path) for path in GENES_FILE],
+        made_from=lambda wildcards: this_run.packed_from(wildcards.plate),
+        genes=[this_run.stamp(path) for path in this_run.gene_list],
     script:
         "../scripts/pack_plate.py"

@@ -1,22 +1,22 @@
-# What every cell is, and how often it is to be drawn: once for all strategies and seeds.
+# The classes of every cell, and how often it is drawn: once for all strategies and seeds.
 
 
 # Encode every task of every cell, train and test.
 rule encode_labels:
     input:
-        CHECKED,
+        "<run>/checked.json",
         train=plate_paths("train"),
         test=plate_paths("test"),
-        tables=lambda wildcards: given(lookup_tables()),
+        tables=lambda wildcards: existing(this_run.lookup_tables),
     output:
-        classes=f"{RUN}/labels/classes.json",
-        train=f"{RUN}/labels/train.npy",
-        test=f"{RUN}/labels/test.npy",
-        plates=f"{RUN}/labels/plates.csv",
+        classes="<run>/labels/classes.json",
+        train="<run>/labels/train.npy",
+        test="<run>/labels/test.npy",
+        plates="<run>/labels/plates.csv",
     log:
-        f"{RUN}/logs/encode_labels.log",
+        "<run>/logs/encode_labels.log",
     benchmark:
-        f"{RUN}/benchmarks/encode_labels.tsv"
+        "<run>/benchmarks/encode_labels.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -25,27 +25,28 @@ rule encode_labels:
     params:
         version=__version__,
         tasks=config["tasks"],
-        plates=PLATES,
-        max_cells=MAX_CELLS,
-        origins=lambda wildcards, input: packed_from(),
-        stamps=lambda wildcards: [plates_read(), *map(stamp, lookup_tables())],
+        plates=this_run.plates,
+        max_cells=this_run.max_cells,
+        # Since it takes `input`, Snakemake does not compare it: packed plates may outlive the published ones.
+        origins=lambda wildcards, input: this_run.origins(),
+        stamps=[this_run.cell_order(), *map(this_run.stamp, this_run.lookup_tables)],
     script:
         "../scripts/encode_labels.py"
 
 
-# Count label combinations over the train cells and weigh each cell by its own.
+# Count the combinations of labels in the train cells, and give each cell the weight of its own.
 rule weigh_cells:
     input:
-        classes=f"{RUN}/labels/classes.json",
-        labels=f"{RUN}/labels/train.npy",
+        classes="<run>/labels/classes.json",
+        labels="<run>/labels/train.npy",
         train=plate_paths("train"),
     output:
-        combinations=f"{RUN}/weights/combinations.csv",
-        cells=f"{RUN}/weights/cells.npy",
+        combinations="<run>/weights/combinations.csv",
+        cells="<run>/weights/cells.npy",
     log:
-        f"{RUN}/logs/weigh_cells.log",
+        "<run>/logs/weigh_cells.log",
     benchmark:
-        f"{RUN}/benchmarks/weigh_cells.tsv"
+        "<run>/benchmarks/weigh_cells.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -53,8 +54,8 @@ rule weigh_cells:
         **CELLS,
     params:
         version=__version__,
-        balance=balanced_labels(),
-        stamps=lambda wildcards: plates_read() if plates_of_columns(wildcards) else None,
+        balance=this_run.balanced_labels,
+        stamps=this_run.cell_order() if this_run.balanced_columns else None,
         baseline=config["weights"]["min_count_baseline"],
     script:
         "../scripts/weigh_cells.py"

@@ -1,39 +1,33 @@
-# What a run says when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
-# under `make run`, which silences Snakemake, speaks itself at the end, and wants the rest in these words.
+# What a run prints when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
+# under `make run`, which silences Snakemake, prints the end itself, and wants the rest printed here.
 from cellshuffle.jobs import messages
 from cellshuffle.jobs.preemption import requeue_preempted
 
-UNDER_MAKE = "CELLSHUFFLE_SPEAKS" in os.environ
+under_make = "CELLSHUFFLE_SPEAKS" in os.environ
 
 
-def say(lines):
-    """Print to the terminal; jobs of a cluster, which run Snakemake too, say nothing of the kind."""
+def show(lines):
+    """Print lines to the terminal; not in jobs of a cluster, which run Snakemake too."""
     if workflow.is_main_process:
         print("", *lines, "", sep="\n", file=sys.stderr, flush=True)
 
 
 def is_quiet():
-    """Whether only failures are to be told."""
-    if UNDER_MAKE:
+    """Whether to print nothing but failures."""
+    if under_make:
         return False
-    kinds = {str(kind) for kind in workflow.output_settings.quiet or ()}
-    return "all" in kinds or {"progress", "rules"} <= kinds
+    silenced = {str(part) for part in workflow.output_settings.quiet or ()}
+    return "all" in silenced or {"progress", "rules"} <= silenced
 
 
-def rules_to_run():
-    """Rule of every job that will run."""
-    return [job.rule.name for job in workflow.dag.needrun_jobs()]
-
-
-def cells_there():
-    """Cells of the plates of both splits, None while they are not known."""
+def n_cells():
+    """Cells in the plates of both splits, None while they are not known."""
     if ATLAS["simulate"]:
-        return sum(map(len, PLATES.values())) * ATLAS["simulate"]["cells_per_plate"]
+        return len(this_run.published) * ATLAS["simulate"]["cells_per_plate"]
     try:
         from cellshuffle.planning.survey import matrix_shape
 
-        files = {published_path(plate) for plate in SOURCES}
-        return sum(matrix_shape(path, ATLAS["layer"])[0] for path in files)
+        return sum(matrix_shape(path, ATLAS["layer"])[0] for path in this_run.published)
     except Exception:  # a job will say what is wrong with the file
         return None
 
@@ -47,21 +41,18 @@ def failed_jobs():
 
 
 onstart:
-    if workflow.is_main_process:  # under this name the SLURM plugin submits all jobs of a run
-        requeue_preempted(getattr(workflow.scheduler._executor, "run_uuid", None))
-    todo = rules_to_run()
-    if not is_quiet() and set(todo) != {"plan"}:
-        say(
-            messages.start_lines(
-                RUN, config, sum(map(len, PLATES.values())), cells_there(), todo
-            )
-        )
+    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        requeue_preempted(workflow.workdir_init)
+    rules_to_run = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    if not is_quiet() and set(rules_to_run) != {"plan"}:
+        n_plates = sum(map(len, this_run.plates.values()))
+        show(messages.start_lines(RUN, config, n_plates, n_cells(), rules_to_run))
 
 
 onsuccess:
-    if not is_quiet() and not UNDER_MAKE and os.path.exists(f"{RUN}/comparison.md"):
-        say(messages.end_lines(RUN))
+    if not is_quiet() and not under_make and os.path.exists(f"{RUN}/comparison.md"):
+        show(messages.end_lines(RUN))
 
 
 onerror:
-    say(messages.failure_lines(failed_jobs()))
+    show(messages.failure_lines(failed_jobs()))

@@ -5,10 +5,10 @@
 REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
-        "test_plates": PLATES["test"],
+        "test_plates": this_run.plates["test"],
         "split": bool(ATLAS["split"]),
     },
-    "weights": config["weights"] | {"balance": balanced_labels()},
+    "weights": config["weights"] | {"balance": this_run.balanced_labels},
     "training": {
         key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")
     },
@@ -22,7 +22,7 @@ CATEGORIES = {
     "errors": "5 Errors",
 }
 PUBLISHED = (
-    [f"{HOUSE}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
+    [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 )
 FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
 PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]

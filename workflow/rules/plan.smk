@@ -9,7 +9,7 @@ localrules:
 # Count cells and classes, time the real code for some seconds, and print the plan: `make plan CONFIG=...`.
 rule plan:
     log:
-        f"{RUN}/logs/plan.log",
+        "<run>/logs/plan.log",
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -18,8 +18,8 @@ rule plan:
         runtime=tiny_runtime,
     params:
         config=config,
-        request=CHECK_REQUEST,
-        packed=PACKED,
+        request=this_run.check_request(),
+        packed=this_run.packed_folder,
         memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
         threads=train_threads(),
         cores=lambda wildcards: workflow.cores or os.cpu_count(),

@@ -1,12 +1,12 @@
 # What a job asks for: memory (MB), time (minutes), disk (MB), threads, GPUs; from the number of cells
-# and genes it will see. Every function is called by Snakemake with the attempt, 1 for the first:
-# a job that failed, was cancelled or ran out of time comes back with half as much again, at most
-# twice the first request. docs/cluster.md says how the constants were measured.
+# and genes that it reads. Snakemake calls every function with the number of the attempt, from 1: a job
+# that failed, was cancelled or ran out of time asks for half as much again each time, at most twice the
+# first request. docs/cluster.md says how the constants were measured.
 from cellshuffle.packing.format import packed_size
 
-# Plates that are not on this disk yet are taken to be Tahoe-100M's: cells of the largest one and of
+# Plates that are not on this disk yet are assumed to be Tahoe-100M's: cells of the largest one and of
 # the average one, genes, classes of the four tasks, bytes a cell (gzip-compressed h5ad) on disk, which
-# also stand for those of a plate that cannot be opened.
+# is also assumed for a plate that cannot be opened.
 LARGEST_PLATE, MEAN_PLATE = 10_500_000, 6_830_000
 GENES, CLASSES = 62_710, 461
 CHUNKED_BYTES = 3_300
@@ -16,25 +16,25 @@ NONZEROS_PER_GENE = 2_100 / 62_710  # of a cell
 PACK_RATE = 5_000
 TRAIN_RATE_CPU, TRAIN_RATE_GPU = 1_000, 50_000
 READ_RATE = 50_000  # labels and weights: obs columns only
-# Measured peaks, MB: python with the rule's libraries; bytes a training cell of order and labels.
+# Measured peaks: MB of Python with the libraries of the rule; bytes a training cell of order and labels.
 BASE_MB, TRAIN_BASE_MB, PACK_MB = 500, 1_500, 1_000
-# Not measured: what CUDA's libraries, and the process that prepares batches, take beside that.
+# Not measured: what the libraries of CUDA and the process that prepares batches take in addition.
 GPU_MB = 2_500
 ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 
 # A simulated plate: megabytes of work arrays, cells a second.
 SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
 
-# `cuda` asks for a GPU; `auto` only where `--resources gpu=...` says how many this machine has, since what
-# it would find on another node is not known here.
-ON_GPU = config["training"]["device"] == "cuda" or (
+# `cuda` asks for a GPU; `auto` only where `--resources gpu=...` gives their number, since what other nodes
+# have is not known here.
+on_gpu = config["training"]["device"] == "cuda" or (
     config["training"]["device"] == "auto" and "gpu" in workflow.resource_settings.resources
 )
 
 
 @functools.cache
 def shape_of(path, unknown):
-    """(cells, genes) of a published plate: of the file, guessed from its size, or `unknown` cells."""
+    """(cells, genes) of a published plate: read, or estimated from its size; without a file, `unknown` cells."""
     if not os.path.exists(path):
         return unknown, GENES
     try:
@@ -49,13 +49,13 @@ def n_genes():
     """Genes of a cell."""
     if ATLAS["simulate"]:
         return ATLAS["simulate"]["genes"]
-    return shape_of(source_path(PLATES["train"][0]), MEAN_PLATE)[1]
+    return shape_of(this_run.source_path(this_run.plates["train"][0]), MEAN_PLATE)[1]
 
 
 @functools.cache
 def n_classes():
-    """Classes of all tasks together; Tahoe-100M's where they cannot be told without reading cells."""
-    paths = {source_path(plate) for plates in PLATES.values() for plate in plates}
+    """Classes of all tasks together; Tahoe-100M's where counting them would need the cells."""
+    paths = {this_run.source_path(plate) for plates in this_run.plates.values() for plate in plates}
     if ATLAS["simulate"] or not all(map(os.path.exists, paths)):
         return CLASSES
     try:
@@ -68,7 +68,7 @@ def n_classes():
 
 def cells_of(plates, unknown=MEAN_PLATE):
     """Cells of the files of these plates together, as simulated or as they are."""
-    files = {source_path(plate) for plate in plates}
+    files = {this_run.source_path(plate) for plate in plates}
     if ATLAS["simulate"]:
         return len(files) * ATLAS["simulate"]["cells_per_plate"]
     return sum(shape_of(path, unknown)[0] for path in files)
@@ -77,13 +77,15 @@ def cells_of(plates, unknown=MEAN_PLATE):
 def all_cells():
     """Train and test cells of the run together."""
     if ATLAS["split"]:  # both halves come from the same files
-        return cells_of(PLATES["train"])
-    cells = {split: cells_of(PLATES[split]) for split in PLATES}
-    return sum(min(cells[split], MAX_CELLS[split] or cells[split]) for split in PLATES)
+        return cells_of(this_run.plates["train"])
+    cells = {split: cells_of(this_run.plates[split]) for split in this_run.plates}
+    return sum(
+        min(cells[split], this_run.max_cells[split] or cells[split]) for split in this_run.plates
+    )
 
 
-def more(amount, attempt):
-    """The amount of the first attempt, half as much again for each later one, at most twice."""
+def for_attempt(amount, attempt):
+    """The amount of the first attempt, half of it more for each later one, at most twice as much."""
     return int(amount * min(1 + (attempt - 1) / 2, 2)) + 1
 
 
@@ -106,11 +108,11 @@ def simulated_runtime(wildcards, attempt):
 
 def tiny_mem_mb(wildcards, attempt):
     """Rules that read results, not cells."""
-    return more(BASE_MB, attempt)
+    return for_attempt(BASE_MB, attempt)
 
 
 def tiny_runtime(wildcards, attempt):
-    return more(10, attempt)
+    return for_attempt(10, attempt)
 
 
 def tiny_disk_mb(wildcards, attempt):
@@ -119,28 +121,28 @@ def tiny_disk_mb(wildcards, attempt):
 
 def pack_mem_mb(wildcards, attempt):
     """A window of one plate, however large the plate."""
-    return more(PACK_MB, attempt)
+    return for_attempt(PACK_MB, attempt)
 
 
 def pack_runtime(wildcards, attempt):
-    return more(10 + cells_of([wildcards.plate], LARGEST_PLATE) / PACK_RATE / 60, attempt)
+    return for_attempt(10 + cells_of([wildcards.plate], LARGEST_PLATE) / PACK_RATE / 60, attempt)
 
 
 def pack_disk_mb(wildcards, attempt):
-    return more(packed_mb(cells_of([wildcards.plate], LARGEST_PLATE)), 1)
+    return for_attempt(packed_mb(cells_of([wildcards.plate], LARGEST_PLATE)), 1)
 
 
 def cells_mem_mb(wildcards, attempt):
     """Rules that hold a few numbers of every cell: labels, weights, diversity."""
-    return more(BASE_MB + all_cells() * WEIGHTED_ORDER_BYTES / 1e6, attempt)
+    return for_attempt(BASE_MB + all_cells() * WEIGHTED_ORDER_BYTES / 1e6, attempt)
 
 
 def cells_runtime(wildcards, attempt):
-    return more(10 + all_cells() / READ_RATE / 60, attempt)
+    return for_attempt(10 + all_cells() / READ_RATE / 60, attempt)
 
 
 def cells_disk_mb(wildcards, attempt):
-    return more(all_cells() * WEIGHTED_ORDER_BYTES / 1e6, 1)
+    return for_attempt(all_cells() * WEIGHTED_ORDER_BYTES / 1e6, 1)
 
 
 # What most rules ask for.
@@ -152,26 +154,26 @@ def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
     weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
-    process = TRAIN_BASE_MB + ON_GPU * GPU_MB + (order + n_genes() * n_classes() * 4 * 4) / 1e6
-    return more(process * config["training"]["world_size"], attempt)
+    process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + n_genes() * n_classes() * 4 * 4) / 1e6
+    return for_attempt(process * config["training"]["world_size"], attempt)
 
 
 def train_runtime(wildcards, attempt):
     """Every epoch sees the train cells, then the test cells; a job that is cut short resumes."""
-    rate = TRAIN_RATE_GPU if ON_GPU else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
+    rate = TRAIN_RATE_GPU if on_gpu else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
     seconds = all_cells() * config["training"]["epochs"] / rate
-    return more(15 + 1.5 * seconds / 60, attempt)
+    return for_attempt(15 + 1.5 * seconds / 60, attempt)
 
 
 def train_disk_mb(wildcards, attempt):
     """Model and checkpoints; on a node with `atlas.scratch`, the plates as well."""
     staged = packed_mb(all_cells()) if ATLAS["scratch"] else 0
-    return more(staged + 5 * n_genes() * n_classes() * 4 / 1e6, 1)
+    return for_attempt(staged + 5 * n_genes() * n_classes() * 4 / 1e6, 1)
 
 
 def train_gpu(wildcards):
     """GPUs of a training job: one a process where the configuration trains on GPUs."""
-    return int(ON_GPU) * config["training"]["world_size"]
+    return int(on_gpu) * config["training"]["world_size"]
 
 
 def train_threads():
@@ -185,4 +187,4 @@ def train_nodes():
     nodes = config["training"]["nodes"]
     if nodes == 1:
         return {}
-    return {"nodes": nodes} if ON_GPU else {"nodes": nodes, "tasks": nodes}
+    return {"nodes": nodes} if on_gpu else {"nodes": nodes, "tasks": nodes}

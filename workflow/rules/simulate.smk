@@ -1,17 +1,14 @@
 # A simulated atlas with the plate design of Tahoe-100M, where no real one is at hand.
 
 
-DRUG_TABLE = os.path.join(ATLAS_DIR, "drug_metadata.csv")
-
-
 # One plate, as published plates are written: CSR counts in gzip-compressed chunks.
 rule simulate_plate:
     output:
-        os.path.join(ATLAS_DIR, PLATE_FILE),
+        os.path.join(ATLAS["dir"], ATLAS["plate_file"]),
     log:
-        f"{RUN}/logs/simulate_plate/{{plate}}.log",
+        "<run>/logs/simulate_plate/{plate}.log",
     benchmark:
-        f"{RUN}/benchmarks/simulate_plate/{{plate}}.tsv"
+        "<run>/benchmarks/simulate_plate/{plate}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -27,9 +24,9 @@ rule simulate_plate:
 # The drug table, with the columns of the dataset's authors.
 rule simulate_drug_metadata:
     output:
-        DRUG_TABLE,
+        this_run.drug_table,
     log:
-        f"{RUN}/logs/simulate_drug_metadata.log",
+        "<run>/logs/simulate_drug_metadata.log",
     conda:
         "../../envs/data.yaml"
     threads: 1

@@ -31,7 +31,7 @@ rule train:
     params:
         version=__version__,
         recipe=training_recipe,
-        plates=lambda wildcards: plates_read(),
+        plates=this_run.cell_order(),
         execution=training_execution,
     script:
         "../scripts/train.py"

@@ -10,13 +10,14 @@ from cellshuffle.packing.pack import pack
 
 
 def main(snakemake):
-    source, target = snakemake.input.plate, snakemake.output[0]
-    select = select_cells(source, snakemake.params.layer, **snakemake.params.select)
+    source, target = snakemake.input.plate[0], snakemake.output[0]
+    made_from = snakemake.params.made_from
+    layer = made_from["layer"]
+    select = select_cells(source, layer, **made_from["select"])
     with open_h5ad(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
     bar = progress(n_cells, "cells", f"packing plate {snakemake.wildcards.plate}")
-    note = origin(snakemake.params.layer, snakemake.params.select, snakemake.params.stamp)
-    pack(source, target, snakemake.params.layer, select, snakemake.threads, bar.update, note)
+    pack(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
     bar.close()
     say(f"plate {snakemake.wildcards.plate}: {n_cells:,} cells packed into {target}")
 

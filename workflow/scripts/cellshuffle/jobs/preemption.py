@@ -10,29 +10,32 @@ import time
 
 from cellshuffle.console import say
 
-PAUSE = 30  # seconds between two looks
+PAUSE = 30  # seconds between two queries
 
 
-def requeue_preempted(run_id, pause=PAUSE):
-    """Watch the jobs that SLURM knows by the name `run_id` in a thread that ends with the process."""
-    if run_id is not None:
-        watch = threading.Thread(target=_watch, args=(run_id, pause), name="requeue", daemon=True)
-        watch.start()
+def requeue_preempted(folder, pause=PAUSE):
+    """Watch the jobs of the Snakemake started in `folder`, in a thread that ends with the process."""
+    threading.Thread(target=_watch, args=(folder, pause), name="requeue", daemon=True).start()
 
 
-def _watch(run_id, pause):
+def _watch(folder, pause):
     while True:
         time.sleep(pause)
-        for job in preempted_jobs(run_id):
+        for job in preempted_jobs(folder):
             if _slurm("scontrol", "requeue", job) is not None:
                 say(f"SLURM job {job} was preempted: put back into the queue, it will go on")
 
 
-def preempted_jobs(run_id):
-    """Numbers of the jobs of a run that were preempted and that SLURM does not start again."""
-    asked = ["--me", "--noheader", "--states=PREEMPTED", "--format=%i", f"--name={run_id}"]
-    found = _slurm("squeue", *asked)
-    return (found or "").split()
+def preempted_jobs(folder):
+    """Numbers of Snakemake's jobs in a folder that were preempted and that SLURM does not start again.
+
+    Snakemake's plugin submits every job from the folder, with a comment that begins with `rule_`.
+    """
+    query = ["--me", "--noheader", "--states=PREEMPTED", "--format=%i %k %Z"]
+    jobs = (line.split(" ", 2) for line in (_slurm("squeue", *query) or "").splitlines())
+    return [
+        number for number, comment, place in jobs if comment.startswith("rule_") and place == folder
+    ]
 
 
 def _slurm(*command):

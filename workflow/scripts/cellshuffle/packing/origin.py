@@ -2,9 +2,7 @@
 
 import json
 import os
-import time
 from contextlib import suppress
-from pathlib import Path
 
 import h5py
 
@@ -45,19 +43,19 @@ def packed_format(path):
         return None
 
 
-def pack_outdated_again(folder, plates):
+def mark_outdated(paths):
     """Have Snakemake pack again the plates that are in another format; yields a line on each.
 
-    folder: of packed plates. Their notes, inputs of packing, become newer and, since Snakemake
-    compares small files by content as well, other ones. Parameters of the rule would not do: Snakemake
-    knows them only in the folder from which it packed, and packed plates may be shared.
+    Their modification time becomes the oldest there is, so that the published plates are newer.
+    Parameters of the rule would not do: Snakemake knows them only in the folder from which it packed, and
+    packed plates may be shared.
     """
-    for plate in plates:
-        number = packed_format(f"{folder}/plate{plate}.h5ad")
+    for path in paths:
+        number = packed_format(path)
         if number not in (None, FORMAT):
             with suppress(OSError):  # in a folder that can only be read, check_origin refuses it
-                Path(f"{folder}/plate{plate}.noted").write_text(f"{time.time_ns()}\n")
-            yield f"plate {plate}: packed in format {number} by another version; packing it again"
+                os.utime(path, (0, 0))
+            yield f"{path}: packed in format {number} by another version; packing it again"
 
 
 def check_origin(path, text):

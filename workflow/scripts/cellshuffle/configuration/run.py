@@ -1,0 +1,124 @@
+"""The files of a run: plates, lookup tables, packed plates, and what decides whether they are made again."""
+
+import os
+
+from cellshuffle.configuration.schema import balanced_labels
+
+
+class Run:
+    """Paths and plates of a run, from its completed configuration; no file is read.
+
+    folder, packed_folder: where results and packed plates go. plates: {split: names of its plates}; with
+    `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
+    published: files of the plates in the order of the configuration, each once. gene_list: the file of
+    `atlas: genes` in a list, which is empty without one. lookup_tables: files that tasks look their
+    classes up in. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
+    """
+
+    def __init__(self, config):
+        self.config, atlas = config, config["atlas"]
+        self.atlas, self.divided = atlas, bool(atlas["split"])
+        self.folder = f"results/{config['run']}"
+        self.packed_folder = os.path.normpath(atlas["packed_dir"] or f"{self.folder}/packed")
+        self.plates = {split: atlas.get(f"{split}_plates") or [] for split in ("train", "test")}
+        published = map(self._published_path, self.plates["train"] + self.plates["test"])
+        self.published = list(dict.fromkeys(published))
+        if self.divided:
+            names = self.plates["train"]
+            self.plates = {split: [f"{name}-{split}" for name in names] for split in self.plates}
+        self.gene_list = [atlas["genes"]] if atlas["genes"] else []
+        lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
+        self.lookup_tables = sorted({lookup["table"] for lookup in lookups})
+        self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
+        self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
+        self.balanced_labels = balanced_labels(config)
+        tasks = config["tasks"]
+        self.balanced_columns = [label for label in self.balanced_labels if label not in tasks]
+
+    def _published_path(self, name):
+        return os.path.join(self.atlas["dir"], self.atlas["plate_file"].format(plate=name))
+
+    def _published_name(self, plate):
+        """Of a plate of a split: the name in the configuration."""
+        return str(plate).rpartition("-")[0] if self.divided else str(plate)
+
+    def source_path(self, plate):
+        """The published file that holds the cells of a plate of a split."""
+        return self._published_path(self._published_name(plate))
+
+    def packed_path(self, plate):
+        return f"{self.packed_folder}/plate{plate}.h5ad"
+
+    def plate_paths(self, split):
+        """The files that labels and training read, packed or published, in the order of the cells."""
+        path_of = self.packed_path if self.atlas["pack"] else self.source_path
+        return [path_of(plate) for plate in self.plates[split]]
+
+    def selection(self, plate):
+        """The cells and genes of the source file that packing keeps: see atlas.selection.select_cells."""
+        selection = {"genes": self.atlas["genes"]}
+        if self.divided:
+            side = str(plate).rpartition("-")[2]
+            selection["split"] = self.atlas["split"] | {"side": side}
+        if self.atlas["plate_column"]:
+            value = self._published_name(plate)
+            selection["plate"] = {"column": self.atlas["plate_column"], "value": value}
+        return selection
+
+    def stamp(self, path):
+        """[size, modification time] of a person's file, so that another in its place is noticed.
+
+        None for a file that is not there, or that a simulated atlas does not need.
+        """
+        if self.atlas["simulate"] or not os.path.exists(path):
+            return None
+        status = os.stat(path)
+        return [status.st_size, status.st_mtime_ns]
+
+    def packed_from(self, plate):
+        """What a packed plate is made from, as packing.origin.origin takes it."""
+        return {
+            "layer": self.atlas["layer"],
+            "select": self.selection(plate),
+            "stamp": self.stamp(self.source_path(plate)),
+        }
+
+    def origins(self):
+        """`packed_from` of every packed plate, train plates first; empty where nothing is packed."""
+        plates = self.plates["train"] + self.plates["test"] if self.atlas["pack"] else []
+        return [self.packed_from(plate) for plate in plates]
+
+    def cell_order(self):
+        """What decides which cell is which: {split: [[path, stamp of a published plate], ...]}.
+
+        A parameter of rules, since Snakemake compares input files as a set, and by time alone.
+        """
+        packed = self.atlas["pack"]
+        return {
+            split: [
+                [path, None if packed else self.stamp(path)] for path in self.plate_paths(split)
+            ]
+            for split in self.plates
+        }
+
+    def check_request(self):
+        """What the check of the input looks at: see inspection.atlas.check_atlas."""
+        return {
+            "plates": [
+                {
+                    "plate": str(plate),
+                    "split": split,
+                    "source": self.source_path(plate),
+                    "packed": self.packed_path(plate) if self.atlas["pack"] else None,
+                    "select": self.selection(plate),
+                }
+                for split, plates in self.plates.items()
+                for plate in plates
+            ],
+            "layer": self.atlas["layer"],
+            "transform": self.config["training"]["transform"],
+            "tasks": self.config["tasks"],
+            "balance": self.balanced_labels,
+            "columns": self.balanced_columns,
+            "max_cells": self.max_cells,
+        }
