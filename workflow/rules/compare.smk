@@ -6,9 +6,9 @@ rule gather:
     input:
         of_every_training("metrics.json"),
     output:
-        f"{RUN}/metrics.csv",
+        "<run>/metrics.csv",
     log:
-        f"{RUN}/logs/gather.log",
+        "<run>/logs/gather.log",
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -21,15 +21,15 @@ rule gather:
 # Mean and spread over seeds, differences from the baseline strategy with intervals, the same in words.
 rule compare:
     input:
-        metrics=f"{RUN}/metrics.csv",
+        metrics="<run>/metrics.csv",
         predictions=of_every_training("predictions.npz"),
     output:
-        table=f"{RUN}/comparison.csv",
-        text=f"{RUN}/comparison.md",
+        table="<run>/comparison.csv",
+        text="<run>/comparison.md",
     log:
-        f"{RUN}/logs/compare.log",
+        "<run>/logs/compare.log",
     benchmark:
-        f"{RUN}/benchmarks/compare.tsv"
+        "<run>/benchmarks/compare.tsv"
     conda:
         "../../envs/figures.yaml"
     threads: 1

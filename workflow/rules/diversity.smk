@@ -6,17 +6,17 @@ rule diversity:
     input:
         unpack(weights_of),
         unpack(plates_of_columns),
-        classes=f"{RUN}/labels/classes.json",
-        labels=f"{RUN}/labels/train.npy",
-        plates=f"{RUN}/labels/plates.csv",
+        classes="<run>/labels/classes.json",
+        labels="<run>/labels/train.npy",
+        plates="<run>/labels/plates.csv",
     output:
-        entropy=f"{RUN}/diversity/{{strategy}}/entropy.csv",
-        plates=f"{RUN}/diversity/{{strategy}}/plates.csv",
-        draws=f"{RUN}/diversity/{{strategy}}/draws.csv",
+        entropy="<run>/diversity/{strategy}/entropy.csv",
+        plates="<run>/diversity/{strategy}/plates.csv",
+        draws="<run>/diversity/{strategy}/draws.csv",
     log:
-        f"{RUN}/logs/diversity/{{strategy}}.log",
+        "<run>/logs/diversity/{strategy}.log",
     benchmark:
-        f"{RUN}/benchmarks/diversity/{{strategy}}.tsv"
+        "<run>/benchmarks/diversity/{strategy}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: 1

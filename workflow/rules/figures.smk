@@ -5,13 +5,13 @@
 # the figure of a rule figure_<name>; the rules below inherit from this one what they do not set.
 rule figure_comparison:
     input:
-        metrics=f"{RUN}/metrics.csv",
-        comparison=f"{RUN}/comparison.csv",
+        metrics="<run>/metrics.csv",
+        comparison="<run>/comparison.csv",
         published=PUBLISHED,
     output:
         **figure("comparison", "scores", "Macro F1 of every strategy and task"),
     log:
-        f"{RUN}/logs/figure_comparison.log",
+        "<run>/logs/figure_comparison.log",
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -30,18 +30,18 @@ use rule figure_comparison as figure_learning_curves with:
     output:
         **figure("learning_curves", "scores", "Learning curves"),
     log:
-        f"{RUN}/logs/figure_learning_curves.log",
+        "<run>/logs/figure_learning_curves.log",
 
 
 # Throughput, time to a score, waiting for data, memory.
 use rule figure_comparison as figure_cost with:
     input:
         history=of_every_training("history.csv"),
-        comparison=f"{RUN}/comparison.csv",
+        comparison="<run>/comparison.csv",
     output:
         **figure("cost", "cost", "Cost of every strategy"),
     log:
-        f"{RUN}/logs/figure_cost.log",
+        "<run>/logs/figure_cost.log",
 
 
 # Score against throughput.
@@ -49,7 +49,7 @@ use rule figure_cost as figure_tradeoff with:
     output:
         **figure("tradeoff", "cost", "Score against throughput"),
     log:
-        f"{RUN}/logs/figure_tradeoff.log",
+        "<run>/logs/figure_tradeoff.log",
 
 
 # The order of plates over an epoch and how mixed the minibatches are.
@@ -57,23 +57,23 @@ use rule figure_comparison as figure_why with:
     input:
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
-        combinations=f"{RUN}/weights/combinations.csv",
-        comparison=f"{RUN}/comparison.csv",
+        combinations="<run>/weights/combinations.csv",
+        comparison="<run>/comparison.csv",
     output:
         **figure("why", "why", "Why the order matters"),
     log:
-        f"{RUN}/logs/figure_why.log",
+        "<run>/logs/figure_why.log",
 
 
 # Sampling weights, and how often rare and common combinations are drawn.
 use rule figure_comparison as figure_weights with:
     input:
         draws=of_every_strategy("draws.csv"),
-        combinations=f"{RUN}/weights/combinations.csv",
+        combinations="<run>/weights/combinations.csv",
     output:
         **figure("weights", "why", "Weights and draws"),
     log:
-        f"{RUN}/logs/figure_weights.log",
+        "<run>/logs/figure_weights.log",
 
 
 # F1 of every class, sorted.
@@ -83,7 +83,7 @@ use rule figure_comparison as figure_class_f1 with:
     output:
         **figure("class_f1", "errors", "F1 of every class"),
     log:
-        f"{RUN}/logs/figure_class_f1.log",
+        "<run>/logs/figure_class_f1.log",
     resources:
         **(TINY | {"mem_mb": cells_mem_mb}),
 
@@ -93,7 +93,7 @@ use rule figure_class_f1 as figure_confusion with:
     output:
         **figure("confusion_{task}", "errors", "Confusions of {task}", "confusion"),
     log:
-        f"{RUN}/logs/figure_confusion_{{task}}.log",
+        "<run>/logs/figure_confusion_{task}.log",
 
 
 if config["sweep"]:
@@ -103,41 +103,41 @@ if config["sweep"]:
         input:
             history=of_every_training("history.csv"),
             entropy=of_every_strategy("entropy.csv"),
-            comparison=f"{RUN}/comparison.csv",
+            comparison="<run>/comparison.csv",
         output:
             **figure("sweep", "cost", "Sweep of block size and fetch factor"),
         log:
-            f"{RUN}/logs/figure_sweep.log",
+            "<run>/logs/figure_sweep.log",
 
 
 # The answers in sentences, the comparison as a sortable table, and the settings: pages of the report.
 rule summary:
     input:
-        metrics=f"{RUN}/metrics.csv",
-        comparison=f"{RUN}/comparison.csv",
+        metrics="<run>/metrics.csv",
+        comparison="<run>/comparison.csv",
         history=of_every_training("history.csv"),
         scores=of_every_training("metrics.json")[:1],
-        comparison_figure=f"{RUN}/figures/comparison.svg",
-        tradeoff_figure=f"{RUN}/figures/tradeoff.svg",
-        why_figure=f"{RUN}/figures/why.svg",
+        comparison_figure="<run>/figures/comparison.svg",
+        tradeoff_figure="<run>/figures/tradeoff.svg",
+        why_figure="<run>/figures/why.svg",
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
     output:
-        answers=f"{RUN}/summary/answers.html",
+        answers="<run>/summary/answers.html",
         table=report(
-            f"{RUN}/summary/table.html",
+            "<run>/summary/table.html",
             caption="../report/table.rst",
             category=CATEGORIES["answers"],
             labels={"Figure": "The comparison, as a sortable table"},
         ),
         settings=report(
-            f"{RUN}/summary/settings.html",
+            "<run>/summary/settings.html",
             caption="../report/settings.rst",
             category=CATEGORIES["answers"],
             labels={"Figure": "Configuration, software versions, runtimes"},
         ),
     log:
-        f"{RUN}/logs/summary.log",
+        "<run>/logs/summary.log",
     conda:
         "../../envs/figures.yaml"
     threads: 1

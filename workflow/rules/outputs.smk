@@ -25,22 +25,22 @@ PUBLISHED = (
     [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 )
 FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
-PAGES = [f"{RUN}/summary/{name}.html" for name in ("answers", "table", "settings")]
+PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "settings")]
 
 
 def of_every_training(file):
     """A file of every training, by strategy and seed in the config's order."""
-    return expand(f"{RUN}/train/{{strategy}}/seed{{seed}}/{file}", strategy=STRATEGIES, seed=SEEDS)
+    return expand(f"<run>/train/{{strategy}}/seed{{seed}}/{file}", strategy=STRATEGIES, seed=SEEDS)
 
 
 def of_every_strategy(file):
     """A table of what every strategy's minibatches hold, in the config's order."""
-    return expand(f"{RUN}/diversity/{{strategy}}/{file}", strategy=STRATEGIES)
+    return expand(f"<run>/diversity/{{strategy}}/{file}", strategy=STRATEGIES)
 
 
 def figure(name, category, title, caption=None):
     """The three output files of a figure; the SVG goes into the report."""
-    path = f"{RUN}/figures/{name}"
+    path = f"<run>/figures/{name}"
     FIGURES.extend(expand([f"{path}.svg", f"{path}.pdf", f"{path}.png"], task=TASKS))
     svg = report(
         f"{path}.svg",

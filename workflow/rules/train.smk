@@ -7,18 +7,18 @@ rule train:
         unpack(weights_of),
         train=plate_paths("train"),
         test=plate_paths("test"),
-        classes=f"{RUN}/labels/classes.json",
-        train_labels=f"{RUN}/labels/train.npy",
-        test_labels=f"{RUN}/labels/test.npy",
+        classes="<run>/labels/classes.json",
+        train_labels="<run>/labels/train.npy",
+        test_labels="<run>/labels/test.npy",
     output:
-        metrics=f"{RUN}/train/{{strategy}}/seed{{seed}}/metrics.json",
-        history=f"{RUN}/train/{{strategy}}/seed{{seed}}/history.csv",
-        predictions=f"{RUN}/train/{{strategy}}/seed{{seed}}/predictions.npz",
-        model=f"{RUN}/train/{{strategy}}/seed{{seed}}/model.pt",
+        metrics="<run>/train/{strategy}/seed{seed}/metrics.json",
+        history="<run>/train/{strategy}/seed{seed}/history.csv",
+        predictions="<run>/train/{strategy}/seed{seed}/predictions.npz",
+        model="<run>/train/{strategy}/seed{seed}/model.pt",
     log:
-        f"{RUN}/logs/train/{{strategy}}/seed{{seed}}.log",
+        "<run>/logs/train/{strategy}/seed{seed}.log",
     benchmark:
-        f"{RUN}/benchmarks/train/{{strategy}}/seed{{seed}}.tsv"
+        "<run>/benchmarks/train/{strategy}/seed{seed}.tsv"
     conda:
         "../../envs/train.yaml"
     threads: train_threads()
