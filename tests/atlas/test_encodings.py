@@ -153,7 +153,7 @@ def test_extra_mends_the_table(tmp_path):
 
 def test_too_many_combinations_are_told_before_packing(plate, monkeypatch):
     path, _ = plate
-    monkeypatch.setattr("cellshuffle.labels.weights.MOST_COMBINATIONS", 5)
+    monkeypatch.setattr("cellshuffle.labels.weights.MAX_COMBINATIONS", 5)
     (line,) = errors(path, balance=["line", "batch"], columns=["batch"])
     assert line.startswith("weights: balance: 3 x 3 classes make 9 combinations, more than 5")
 

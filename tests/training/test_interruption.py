@@ -10,7 +10,7 @@ import torch
 import trainings
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import Stopped
-from cellshuffle.files import whole
+from cellshuffle.files import atomic_write
 from cellshuffle.training.job import run_job
 from trainings import (
     BATCH,
@@ -163,8 +163,8 @@ def test_a_crash_while_results_are_written(atlas, undisturbed, tmp_path, monkeyp
 
 def test_leftovers_of_the_killed_are_removed_and_of_the_living_kept(tmp_path):
     program = (
-        "import sys, os; from cellshuffle.files import whole\n"
-        f"with whole({str(tmp_path / 'table.csv')!r}) as partial:\n"
+        "import sys, os; from cellshuffle.files import atomic_write\n"
+        f"with atomic_write({str(tmp_path / 'table.csv')!r}) as partial:\n"
         "    partial.write_text('half')\n"
         "    print('ready', flush=True); sys.stdin.read()\n"
     )
@@ -182,7 +182,7 @@ def test_leftovers_of_the_killed_are_removed_and_of_the_living_kept(tmp_path):
     others[0].kill()
     others[0].wait()
     (tmp_path / ".partial-mine").write_text("of somebody else")
-    with whole(tmp_path / "table.csv") as partial:
+    with atomic_write(tmp_path / "table.csv") as partial:
         partial.write_text("all of it")
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 3 and names[-1] == "table.csv"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from atlases import sound_plate
 from cellshuffle import files
-from cellshuffle.files import create_npy, save_npz, whole
+from cellshuffle.files import atomic_write, create_npy, save_npz
 from runs import SOUND, merged, snakemake
 
 TARGETS = [f"results/bad/{name}" for name in ("comparison.csv", "metrics.csv")]
@@ -97,7 +97,7 @@ def test_what_was_there_stays(tmp_path, disk, kind):
         if kind == "npz":
             save_npz(path, numbers=numbers)
         else:
-            with whole(path) as partial:
+            with atomic_write(path) as partial:
                 write(partial)
     assert raised.value.errno == errno.ENOSPC and raised.value.filename == str(path)
     assert path.read_text() == "the old one"
@@ -112,7 +112,10 @@ def test_without_a_small_disk(tmp_path, monkeypatch):
 
     (tmp_path / "table.csv").write_text("the old one")
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"), whole(tmp_path / "table.csv") as partial:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        atomic_write(tmp_path / "table.csv") as partial,
+    ):
         partial.write_text("the new one")
     assert (tmp_path / "table.csv").read_text() == "the old one"
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]

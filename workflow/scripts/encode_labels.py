@@ -3,7 +3,7 @@
 import numpy as np
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
-from cellshuffle.files import create_npy, whole, write_json, write_rows
+from cellshuffle.files import atomic_write, create_npy, write_json, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import class_names, code_type, encode, plate_labels
 from cellshuffle.packing.origin import check_origin, origin
@@ -38,7 +38,7 @@ def main(snakemake):
 def write_codes(path, pairs, classes):
     """Write the (n_cells, n_tasks) codes of a split; pairs: {task: [(codes, labels) a plate]}."""
     edges = np.cumsum([0, *(len(codes) for codes, _ in next(iter(pairs.values())))])
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         written = create_npy(partial, code_type(classes), (int(edges[-1]), len(classes)))
         for column, (task, names) in enumerate(classes.items()):
             for plate, part in enumerate(encode(pairs[task], names)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 from cellshuffle.console import say
-from cellshuffle.files import create_npy, load_npy, read_json, whole, write_rows
+from cellshuffle.files import atomic_write, create_npy, load_npy, read_json, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import balanced_codes
 from cellshuffle.labels.weights import combination_rows, combination_weights
@@ -15,7 +15,7 @@ def main(snakemake):
     names, codes = balanced_codes(balance, classes, labels, list(snakemake.input.train))
     rows = combination_rows(codes, balance, names, baseline)
     write_rows(snakemake.output.combinations, rows)
-    with whole(snakemake.output.cells) as partial:
+    with atomic_write(snakemake.output.cells) as partial:
         cells = create_npy(partial, np.float64, (len(labels),))
         combination_weights(codes, tuple(map(len, names)), baseline, out=cells)
         cells.flush()

@@ -45,7 +45,7 @@ def temporary(path):
 
 
 @contextmanager
-def whole(path):
+def atomic_write(path):
     """Yield a temporary path beside `path`, which takes its place once complete and flushed.
 
     A failure inside the block removes the temporary file and leaves `path` as it was.
@@ -113,7 +113,7 @@ def _flush_folder(folder):
 
 
 def write_text(path, text):
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -134,7 +134,7 @@ def write_rows(path, rows):
     # Python quotes a text with the line end that it writes, but not with the other one.
     other = any("\r" in str(value) for row in rows for value in row.values())
     quoting = csv.QUOTE_NONNUMERIC if other else csv.QUOTE_MINIMAL
-    with whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n", quoting=quoting)
         writer.writeheader()
         writer.writerows(rows)
@@ -142,12 +142,12 @@ def write_rows(path, rows):
 
 def write_csv(path, table):
     """Write a pandas DataFrame as CSV, without its index."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def save_npy(path, array):
-    with whole(path) as partial, open(partial, "wb") as file:
+    with atomic_write(path) as partial, open(partial, "wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
@@ -172,7 +172,7 @@ def load_npy(path, mmap_mode="r"):
 
 
 def save_npz(path, **arrays):
-    with whole(path) as partial, open(partial, "wb") as file:
+    with atomic_write(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

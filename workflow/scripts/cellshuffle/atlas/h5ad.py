@@ -102,7 +102,7 @@ def gene_names(file, layer=None):
     return index_of(var).asstr()[:].astype(str)
 
 
-def matrix_kind(matrix):
+def matrix_format(matrix):
     """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings."""
     if isinstance(matrix, h5py.Dataset):
         if matrix.ndim != 2:
@@ -112,7 +112,7 @@ def matrix_kind(matrix):
         return "dense", matrix.shape
     encoding = attribute(matrix, "encoding-type") or attribute(matrix, "h5sparse_format")
     shape = matrix.attrs.get("shape", matrix.attrs.get("h5sparse_shape", ()))
-    kind = str(encoding)[:3]
-    if kind not in ("csr", "csc") or len(shape) != 2:
+    name = str(encoding)[:3]
+    if name not in ("csr", "csc") or len(shape) != 2:
         raise InputError(f"{matrix.file.filename}: {matrix.name} is neither CSR, CSC nor dense")
-    return kind, (int(shape[0]), int(shape[1]))
+    return name, (int(shape[0]), int(shape[1]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
-from cellshuffle.atlas.h5ad import gene_names, matrix_kind, matrix_name, member, open_h5ad
+from cellshuffle.atlas.h5ad import gene_names, matrix_format, matrix_name, member, open_h5ad
 from cellshuffle.errors import InputError
 
 
@@ -83,15 +83,15 @@ class Plate:
         self.path = Path(path)
         self.file = open_h5ad(path)
         matrix = member(self.file, matrix_name(self.file, layer))
-        self.kind, (self.n_cells, self.n_genes) = matrix_kind(matrix)
+        self.format, (self.n_cells, self.n_genes) = matrix_format(matrix)
         self.genes = gene_names(self.file, layer)
-        if self.kind == "csc":
+        if self.format == "csc":
             raise InputError(
                 f"{path}: {matrix.name} is CSC, whose cells cannot be read; set atlas.pack: true"
             )
         if len(self.genes) != self.n_genes:
             raise InputError(f"{path}: {self.n_genes} columns but {len(self.genes)} genes in var")
-        if self.kind == "dense":
+        if self.format == "dense":
             self.matrix = matrix
             self.dtype = matrix.dtype
             return
@@ -106,7 +106,7 @@ class Plate:
 
     def read(self, rows):
         """rows: (k,) sorted unique. Returns ((data, indices), start, stop): row i is start[i]:stop[i]."""
-        if self.kind == "dense":
+        if self.format == "dense":
             return _dense_rows(self.matrix, rows)
         starts = self.indptr[rows].astype(np.int64)
         stops = self.indptr[rows + 1].astype(np.int64)

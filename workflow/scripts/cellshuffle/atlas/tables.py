@@ -120,9 +120,9 @@ def _copy_compound(source, table, copied, rows):
 def _write_column(parent, name, values):
     text = values.dtype.kind in "OS"
     values = np.array(_strings(values), h5py.string_dtype()) if text else values
-    kind = "string-array" if text else "array"
+    encoding = "string-array" if text else "array"
     column = parent.create_dataset(name, data=values)
-    column.attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
+    column.attrs.update({"encoding-type": encoding, "encoding-version": "0.2.0"})
 
 
 def _copy_rows(stored, parent, name, rows):

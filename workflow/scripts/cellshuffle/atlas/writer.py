@@ -80,6 +80,6 @@ def _dataset(group, name, values):
     return group.create_dataset(name, data=values, dtype=values.dtype, **options)
 
 
-def _encode(element, kind, version):
-    element.attrs["encoding-type"] = kind
+def _encode(element, encoding, version):
+    element.attrs["encoding-type"] = encoding
     element.attrs["encoding-version"] = version

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator, validators
 
-KINDS = {
+TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
     "string": "text",
@@ -112,10 +112,10 @@ def _innermost(error):
     branches = {}
     for part in error.context:
         branches.setdefault(part.schema_path[0], []).append(part)
-    kinds = [
+    candidates = [
         p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)
     ]
-    best = min(kinds or branches.values(), key=len)
+    best = min(candidates or branches.values(), key=len)
     return [inner for part in best for inner in _innermost(part)]
 
 
@@ -136,9 +136,9 @@ def _lines(error):
         case "type" if "propertyNames" in error.absolute_schema_path:
             yield f"{where}: the name {wrong!r} is not text to YAML; put it in quotes"
         case "type":
-            kinds = [limit] if isinstance(limit, str) else limit
+            types = [limit] if isinstance(limit, str) else limit
             hint = NUMBER_AS_TEXT if _is_number(wrong) else ""
-            yield f"{where}: {wrong!r} is not {' or '.join(KINDS[kind] for kind in kinds)}{hint}"
+            yield f"{where}: {wrong!r} is not {' or '.join(TYPE_NAMES[name] for name in types)}{hint}"
         case "enum":
             yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
         case "minItems" | "minProperties":

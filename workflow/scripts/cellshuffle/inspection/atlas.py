@@ -77,7 +77,7 @@ class Inspected:
 
     def rows_size(self):
         """Bytes that packing needs besides, while it turns a CSC matrix."""
-        return self.matrix.stored * (self.matrix.stored_bytes + 4) * (self.matrix.kind == "csc")
+        return self.matrix.stored * (self.matrix.stored_bytes + 4) * (self.matrix.format == "csc")
 
 
 def check_atlas(request):
@@ -178,7 +178,7 @@ def inspect_source(file, request, findings):
     """What is compared between files; the names of missing obs columns become findings."""
     path = file.filename
     matrix = inspect_matrix(file, request["layer"], request["transform"] != "none")
-    if matrix.kind == "csc" and not request["plates"][0]["packed"]:
+    if matrix.format == "csc" and not request["plates"][0]["packed"]:
         findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
     if matrix.n_cells == 0:
         findings.add(path, "has no cells")

@@ -9,7 +9,7 @@ from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import cells_kept, count_values, read_codes, unlabelled_line
-from cellshuffle.labels.weights import MOST_COMBINATIONS
+from cellshuffle.labels.weights import MAX_COMBINATIONS
 
 NO_LIMIT = {"train": None, "test": None}
 
@@ -94,7 +94,7 @@ class Census:
             for name, (_, values) in zip(self.balance, pairs, strict=True)
         ]
         shape = tuple(map(len, classes))
-        if self.combinations is None or math.prod(shape) > MOST_COMBINATIONS:
+        if self.combinations is None or math.prod(shape) > MAX_COMBINATIONS:
             self.combinations = None
             return
         codes = [codes.astype(np.int64) + 1 for codes, _ in pairs]

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellshuffle.atlas.h5ad import (
     gene_names,
-    matrix_kind,
+    matrix_format,
     matrix_name,
     member,
     open_h5ad,
@@ -21,14 +21,14 @@ from cellshuffle.packing.format import as_counts
 
 RUNS, RUN_ROWS, RUN_VALUES = 8, 32, 2**18  # places looked at; rows, and at most values, of each
 BLOCK = 2**22  # row pointers held in memory at a time
-MOST_CELLS, MOST_GENES = 10**10, 10**7  # beyond them a shape is a mistake, or malice
+MAX_CELLS, MAX_GENES = 10**10, 10**7  # beyond them a shape is a mistake, or malice
 
 
 @dataclass
 class Matrix:
     """What is known of a matrix."""
 
-    kind: str  # "csr", "csc" or "dense"
+    format: str  # "csr", "csc" or "dense"
     n_cells: int
     n_genes: int
     stored: int  # values in the file
@@ -58,19 +58,19 @@ def inspect_matrix(file, layer, needs_counts):
     needs_counts: whether a transform follows that only counts can take.
     """
     matrix = member(file, matrix_name(file, layer))
-    kind, (n_cells, n_genes) = matrix_kind(matrix)
+    format, (n_cells, n_genes) = matrix_format(matrix)
     name = f"{file.filename}: {matrix.name.strip('/')}"
-    if not (0 <= n_cells <= MOST_CELLS and 0 <= n_genes <= MOST_GENES):
+    if not (0 <= n_cells <= MAX_CELLS and 0 <= n_genes <= MAX_GENES):
         raise InputError(f"{name}: the shape {n_cells} x {n_genes} cannot be right")
     problems = list(_shape_problems(file, layer, n_cells, n_genes))
     if problems:
         raise InputError("\n".join(f"{file.filename}: {problem}" for problem in problems))
-    if kind == "dense":
+    if format == "dense":
         check_stored(matrix)
         samples = [(matrix[rows], None) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
         stored = n_cells * n_genes
     else:
-        samples, stored = _sparse_samples(matrix, kind, n_cells, n_genes)
+        samples, stored = _sparse_samples(matrix, format, n_cells, n_genes)
     values = np.concatenate([np.ravel(data) for data, _ in samples] or [np.zeros(0)])
     problems = list(_value_problems(values, needs_counts))
     if problems:
@@ -79,7 +79,7 @@ def inspect_matrix(file, layer, needs_counts):
     sizes = values.dtype.itemsize, (values if counts is None else counts).dtype.itemsize
     integral = not (values != np.floor(values)).any()
     span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    return Matrix(kind, n_cells, n_genes, stored, *sizes, _signature(samples), *span, integral)
+    return Matrix(format, n_cells, n_genes, stored, *sizes, _signature(samples), *span, integral)
 
 
 def describe_matrices(files):
@@ -90,7 +90,7 @@ def describe_matrices(files):
             layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
             layers += list(file["layers"]) if "layers" in file else []
             first = matrix_name(file, layers[0] if layers else None)
-            _, (n_cells, n_genes) = matrix_kind(member(file, first))
+            _, (n_cells, n_genes) = matrix_format(member(file, first))
             cells.append(n_cells)
             gene_names(file, layers[0] if layers else None)
             matrices = matrices or {name or "X": _describe(file, name) for name in layers}
@@ -142,11 +142,13 @@ def _runs(n_rows, length=RUN_ROWS):
     return [slice(start, min(start + length, n_rows)) for start in starts] if n_rows else []
 
 
-def _sparse_samples(matrix, kind, n_cells, n_genes):
+def _sparse_samples(matrix, format, n_cells, n_genes):
     """([(data, indices) of a few runs of rows (CSC: columns)], number of stored values)."""
     name = f"{matrix.file.filename}: {matrix.name.strip('/')}"
     data, indices, indptr = (member(matrix, part) for part in ("data", "indices", "indptr"))
-    major, minor, axis = (n_cells, n_genes, "gene") if kind == "csr" else (n_genes, n_cells, "row")
+    major, minor, axis = (
+        (n_cells, n_genes, "gene") if format == "csr" else (n_genes, n_cells, "row")
+    )
     if not all(isinstance(part, h5py.Dataset) for part in (data, indices, indptr)):
         raise InputError(f"{name}: data, indices and indptr must be arrays")
     if data.ndim != 1 or data.shape != indices.shape or indptr.shape != (major + 1,):

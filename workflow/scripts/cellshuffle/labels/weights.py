@@ -7,7 +7,7 @@ import numpy as np
 from cellshuffle.errors import InputError
 
 BLOCK = 2**22  # cells held in memory at a time
-MOST_COMBINATIONS = 2**27  # possible ones; counted in 8 bytes each
+MAX_COMBINATIONS = 2**27  # possible ones; counted in 8 bytes each
 
 
 def combination_weights(codes, n_classes, baseline=1000, out=None):
@@ -51,10 +51,10 @@ def combine(codes, n_classes):
 def possible_combinations(n_classes):
     """Their number; InputError when there are too many to count."""
     possible = math.prod(n_classes)
-    if possible > MOST_COMBINATIONS:
+    if possible > MAX_COMBINATIONS:
         raise InputError(
             f"weights: balance: {' x '.join(map(str, n_classes))} classes make {possible:.2g} combinations, "
-            f"more than {MOST_COMBINATIONS:,}; name fewer labels under weights: balance"
+            f"more than {MAX_COMBINATIONS:,}; name fewer labels under weights: balance"
         )
     return possible
 

@@ -24,7 +24,7 @@ import torch
 from cellshuffle.errors import InputError
 
 ALIGNED = 16  # bytes; a tensor of any type may begin at a multiple
-MOST_BUFFERS = 256  # each takes a file descriptor
+MAX_BUFFERS = 256  # each takes a file descriptor
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 
 
@@ -79,7 +79,7 @@ def by_process(items, depth):
     """
     # Items hold open files, which no other way of starting a process passes on.
     context = multiprocessing.get_context("fork")
-    buffers = [SharedBuffer() for _ in range(min(depth, MOST_BUFFERS))]
+    buffers = [SharedBuffer() for _ in range(min(depth, MAX_BUFFERS))]
     parent_end, child_end = context.Pipe()
     process = context.Process(
         target=_prepare, args=(items, buffers, parent_end, child_end, os.getpid()), daemon=True

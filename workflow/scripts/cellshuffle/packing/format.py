@@ -69,8 +69,8 @@ def lay_out(path, indptr, types, n_genes):
             layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
             layout.set_obj_track_times(False)  # the same plate packs to the same bytes
             space = h5py.h5s.create_simple((int(indptr[-1]),))
-            kind = h5py.h5t.py_create(np.dtype(dtype), logical=True)
-            dataset = h5py.h5d.create(x.id, name.encode(), kind, space, layout)
+            hdf5_type = h5py.h5t.py_create(np.dtype(dtype), logical=True)
+            dataset = h5py.h5d.create(x.id, name.encode(), hdf5_type, space, layout)
             offsets.append(dataset.get_offset() or 0)
     claim(path)  # so that a full disk shows before any work
     return offsets

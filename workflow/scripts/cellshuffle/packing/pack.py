@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import matrix_kind, matrix_name, member, open_h5ad, var_name
+from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad, var_name
 from cellshuffle.atlas.plates import Fetch, Plate
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
-from cellshuffle.files import temporary, whole
+from cellshuffle.files import atomic_write, temporary
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.origin import note_origin, origin
 
@@ -44,9 +44,9 @@ def pack(
     select = select or Selection()
     with ExitStack() as stack:
         file = stack.enter_context(open_h5ad(source))
-        partial = stack.enter_context(whole(target))
+        partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
-        if matrix_kind(member(file, matrix_name(file, layer)))[0] == "csc":
+        if matrix_format(member(file, matrix_name(file, layer)))[0] == "csc":
             readable, matrix_layer = stack.enter_context(temporary(f"{target}.rows")), None
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
@@ -85,7 +85,7 @@ def _write(file, plate, path, layer, select, indptr, types, report):
 def _blocks(plate, select):
     """Rows of the plate, BLOCK elements at a time, with only the selected genes, renumbered."""
     rows = np.arange(plate.n_cells) if select.rows is None else select.rows
-    if plate.kind == "dense":
+    if plate.format == "dense":
         size = np.full(len(rows), plate.n_genes)
     else:
         size = plate.indptr[rows + 1] - plate.indptr[rows]
@@ -113,7 +113,7 @@ def _only(rows, genes, n_genes):
 
 def _row_pointers(plate, select):
     """(n_rows + 1,) int64 of the packed plate; read from the source's own where that is enough."""
-    if plate.kind == "csr" and select.genes is None:
+    if plate.format == "csr" and select.genes is None:
         counts = np.diff(plate.indptr)
         counts = counts if select.rows is None else counts[select.rows]
     else:
@@ -135,7 +135,7 @@ def _fitting(values, dtype):
 def _csc_to_csr(file, layer, path):
     """Write the CSC matrix as an h5ad with CSR X, in one pass to count and one to place."""
     matrix = member(file, matrix_name(file, layer))
-    _, shape = matrix_kind(matrix)
+    _, shape = matrix_format(matrix)
     indptr = matrix["indptr"][:].astype(np.int64)
     edges = range(0, len(matrix["data"]), BLOCK)
     counts = np.zeros(shape[0], np.int64)

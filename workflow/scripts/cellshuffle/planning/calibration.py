@@ -21,7 +21,7 @@ from cellshuffle.training.settings import Recipe
 from cellshuffle.training.state import new_state
 
 PACKED_CELLS = 512  # that the packing rate is measured on
-MOST_CELLS = 8192  # of the block
+MAX_CELLS = 8192  # of the block
 SECONDS = 0.5  # of every measurement, at least one pass
 OF_ATLAS = (
     "total_size",
@@ -39,7 +39,7 @@ def calibrate(survey, strategies, training, folder):
     """
     device = training["device"] if torch.cuda.is_available() else "cpu"
     fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
-    block = _block(survey, int(np.clip(fetch, 2048, MOST_CELLS)))
+    block = _block(survey, int(np.clip(fetch, 2048, MAX_CELLS)))
     packed, source = folder / "packed.h5ad", folder / "source.h5ad"
     _write(source, _head(block, PACKED_CELLS), survey.n_genes, compression="gzip")
     began = time.perf_counter()
@@ -55,10 +55,10 @@ def calibrate(survey, strategies, training, folder):
     rates["load"] = {}
     known = {}
     for name, entry in strategies.items():
-        kind = str({k: v for k, v in entry.items() if k != "total_size"})
-        if kind not in known:
-            known[kind] = _loading_rate(plates, labels, entry, training)
-        rates["load"][name] = known[kind]
+        signature = str({k: v for k, v in entry.items() if k != "total_size"})
+        if signature not in known:
+            known[signature] = _loading_rate(plates, labels, entry, training)
+        rates["load"][name] = known[signature]
     return rates
 
 
@@ -110,8 +110,8 @@ def _loading_rate(plates, labels, entry, training):
 
 def _block(survey, n_cells):
     """Rows of the atlas's first plate, or made-up ones with as many genes and values a cell."""
-    for path, kind in survey.files[:1]:
-        if kind == "csc" or os.path.getsize(path) == 0:
+    for path, matrix_format in survey.files[:1]:
+        if matrix_format == "csc" or os.path.getsize(path) == 0:
             continue
         with suppress(InputError):
             plates = Plates([path], max_cells=n_cells)

@@ -10,7 +10,7 @@ from cellshuffle.inspection.census import Census
 from cellshuffle.phrasing import natural_key
 
 PLATE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # as in the schema
-MOST_CLASSES = 2000  # of a column that is proposed as a task
+MAX_CLASSES = 2000  # of a column that is proposed as a task
 PLATE_WORDS = ("plate", "batch", "donor", "sample", "replicate", "experiment", "site", "phase")
 FOLD_WORDS = ("split", "fold", "subset")
 TEST_WORDS = ("test", "held_out", "heldout", "validation")
@@ -30,7 +30,7 @@ class Column:
 
     def is_task(self):
         """Whether its values are classes to predict, rather than measurements or names of cells."""
-        if not self.is_complete() or not 2 <= len(self.counts) <= MOST_CLASSES:
+        if not self.is_complete() or not 2 <= len(self.counts) <= MAX_CLASSES:
             return False
         if len(self.counts) > 50 and all(value.lstrip("-").isdigit() for value in self.counts):
             return False  # a measurement, such as the number of genes found

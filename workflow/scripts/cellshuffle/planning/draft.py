@@ -11,7 +11,7 @@ import numpy as np
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.matrix import describe_matrices
 from cellshuffle.planning.columns import (
-    MOST_CLASSES,
+    MAX_CLASSES,
     count_cells,
     find_plates,
     propose_split,
@@ -38,7 +38,7 @@ def draft(folder, run=None):
     tasks = [name for name, column in columns.items() if column.is_task() and name != split.column]
     if not tasks:
         found = ", ".join(f"{name}: {_words(column)}" for name, column in columns.items())
-        raise InputError(f"{folder}: no obs column has 2 to {MOST_CLASSES} values ({found})")
+        raise InputError(f"{folder}: no obs column has 2 to {MAX_CLASSES} values ({found})")
     keys = task_keys(tasks)
     layer = next((name for name in layers if name.lower() in ("counts", "raw_counts")), None)
     if layer is None and "X" not in layers:

@@ -8,18 +8,18 @@ from cellshuffle.loading.samplers import is_sequential, loading_of
 
 SMALL_ATLAS = 5_000  # train cells below which minibatches are small too
 FETCHES = 20  # an epoch should have at least so many
-MOST_SHARE = 0.1  # of the train cells in one fetch, beyond which it is a risk
+MAX_FETCH_SHARE = 0.1  # of the train cells in one fetch, beyond which it is a risk
 STEPS = 4_000  # of the optimiser that a training should take, as the demo's does
-MOST_EPOCHS = 100
+MAX_EPOCHS = 100
 # Adam moves a weight by about the learning rate a step, and initial weights are about 0.05.
-LEAST_WAY = 0.05
+MIN_DISTANCE = 0.05
 
 
 def proposed(n_train):
     """{"batch_size", "fetch_factor", "epochs"} that make sense for so many train cells."""
     batch_size = 64 if n_train >= SMALL_ATLAS else 16
     fetch_factor = int(np.clip(n_train // (FETCHES * batch_size), 2, 16))
-    epochs = min(MOST_EPOCHS, math.ceil(STEPS / math.ceil(max(n_train, 1) / batch_size)))
+    epochs = min(MAX_EPOCHS, math.ceil(STEPS / math.ceil(max(n_train, 1) / batch_size)))
     return {"batch_size": batch_size, "fetch_factor": fetch_factor, "epochs": epochs}
 
 
@@ -34,7 +34,7 @@ def proportion_risks(n_train, strategies, training):
         for name, entry in strategies.items()
         if not is_sequential(entry) or entry.get("shuffle")  # others do not shuffle a fetch
     }
-    large = {name: cells for name, cells in fetches.items() if cells > MOST_SHARE * n_train}
+    large = {name: cells for name, cells in fetches.items() if cells > MAX_FETCH_SHARE * n_train}
     if large:
         worst = max(large, key=large.get)
         better = proposed(n_train)
@@ -59,9 +59,9 @@ def proportion_risks(n_train, strategies, training):
         for name, entry in strategies.items()
     }
     fewest = min(steps, key=steps.get)
-    way = steps[fewest] * training["learning_rate"]
-    if 0 < way < LEAST_WAY:
-        epochs = math.ceil(2 * training["epochs"] * LEAST_WAY / way)
+    distance = steps[fewest] * training["learning_rate"]
+    if 0 < distance < MIN_DISTANCE:
+        epochs = math.ceil(2 * training["epochs"] * MIN_DISTANCE / distance)
         found.append(
             f"A training of {fewest} takes {steps[fewest]:,.0f} steps, each of which moves a weight by "
             f"about the learning rate, {training['learning_rate']:g}: it may learn next to nothing. "

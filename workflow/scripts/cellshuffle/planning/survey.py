@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import matrix_kind, matrix_name, member, open_h5ad
+from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import inspect_atlas
 from cellshuffle.labels.codes import cells_kept
@@ -36,7 +36,9 @@ class Survey:
     cells: dict = field(default_factory=lambda: {"train": 0, "test": 0})
     to_pack: int = 0  # cells of plates that are not packed yet
     nonzeros: float = 0  # stored values a cell, on average
-    files: list = field(default_factory=list)  # (path, matrix kind) of plates that are there
+    files: list = field(
+        default_factory=list
+    )  # (path, format of the matrix) of plates that are there
     n_classes: dict = field(default_factory=dict)  # task -> classes in either split
     unseen: dict = field(default_factory=dict)  # task -> classes of the test split alone
     combinations: np.ndarray | None = None  # train cells of every combination that has any
@@ -107,7 +109,7 @@ def _of_files(request):
     found.to_pack = sum(plate.n_cells for plate in plates if not _is_packed(plate.entry))
     n_cells = sum(plate.n_cells for plate in plates)
     found.nonzeros = sum(plate.n_values() for plate in plates) / max(n_cells, 1)
-    found.files = [(plate.entry["source"], plate.matrix.kind) for plate in plates]
+    found.files = [(plate.entry["source"], plate.matrix.format) for plate in plates]
     found.n_classes, found.unseen = n_classes, census.only_in_test()
     found.possible_combinations = math.prod(map(census.n_classes, request["balance"]))
     if census.combinations is not None:
@@ -123,7 +125,7 @@ def _is_packed(plate):
 def matrix_shape(path, layer=None):
     """(cells, genes) of an h5ad file; nothing but the shape of the matrix is read."""
     with open_h5ad(path) as file:
-        return matrix_kind(member(file, matrix_name(file, layer)))[1]
+        return matrix_format(member(file, matrix_name(file, layer)))[1]
 
 
 def count_classes(paths, tasks):

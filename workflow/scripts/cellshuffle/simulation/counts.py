@@ -142,8 +142,8 @@ def _decks(plate, line, mechanism, drug, genes, seed):
     ):
         used, column = np.unique(np.maximum(codes, 0), return_inverse=True)
         columns.append(len(decks) + column)
-        for which in used:
-            profile = base * design.rng(seed, stream, which).lognormal(0, spread, genes)
+        for code in used:
+            profile = base * design.rng(seed, stream, code).lognormal(0, spread, genes)
             decks.append(_deck(profile, n_cards))
     return np.stack(decks), np.stack(columns, axis=1)
 

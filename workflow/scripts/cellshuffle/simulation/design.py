@@ -46,9 +46,9 @@ MIDPOINT = 0.1  # uM, median dose of half the effect
 (ASSIGNMENT, ABUNDANCE, POTENCY, FRAILTY, CELLS, COUNTS, QUALITY) = range(6, 13)
 
 
-def rng(seed, stream, which=0):
-    """Random generator of one thing: `stream` is a constant above, `which` the line, drug, plate, ..."""
-    return np.random.default_rng([seed, stream, which])
+def rng(seed, stream, number=0):
+    """Random generator of one thing: `stream` is a constant above, `number` the code of the line, drug, plate ..."""
+    return np.random.default_rng([seed, stream, number])
 
 
 def drug_names(n_drugs):

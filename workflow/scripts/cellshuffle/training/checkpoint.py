@@ -11,7 +11,7 @@ import torch
 
 import cellshuffle
 from cellshuffle.console import say
-from cellshuffle.files import sha256, whole
+from cellshuffle.files import atomic_write, sha256
 from cellshuffle.training import distributed
 
 # Rooms whose code decides numbers: a checkpoint made by other code is not continued.
@@ -56,7 +56,7 @@ def save_checkpoint(path, fingerprint, state, losses):
     content = {name: getattr(state, name) for name in SAVED}
     content |= {"weight": state.weight, "bias": state.bias, "losses": losses}
     content |= {"adam": state.adam.state_dict(), "fingerprint": fingerprint}
-    with whole(path) as partial, open(partial, "wb") as file:
+    with atomic_write(path) as partial, open(partial, "wb") as file:
         torch.save(content, file)
 
 

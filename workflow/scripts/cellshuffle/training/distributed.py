@@ -56,8 +56,8 @@ def wait_for_all():
 
 def check_agreement(numbers, what):
     """Raise InputError unless all processes have the same whole numbers."""
-    mine = torch.tensor(numbers)
-    if not torch.equal(sum_over_ranks(mine.clone()), mine * world_size()):
+    local = torch.tensor(numbers)
+    if not torch.equal(sum_over_ranks(local.clone()), local * world_size()):
         raise InputError(
             f"the processes do not see the same of {what}: is every file on a shared disk?"
         )
@@ -67,10 +67,10 @@ def combined_digest(order):
     """Hexadecimal SHA-256 of the order of cells; of several processes, that of theirs joined by rank."""
     if world_size() == 1:
         return order.hexdigest()
-    mine = torch.tensor(list(order.digest()), dtype=torch.uint8)
-    everyones = [torch.empty_like(mine) for _ in range(world_size())]
-    dist.all_gather(everyones, mine)
-    joined = "".join(bytes(one.tolist()).hex() for one in everyones)
+    local = torch.tensor(list(order.digest()), dtype=torch.uint8)
+    gathered = [torch.empty_like(local) for _ in range(world_size())]
+    dist.all_gather(gathered, local)
+    joined = "".join(bytes(one.tolist()).hex() for one in gathered)
     return hashlib.sha256(joined.encode()).hexdigest()
 
 

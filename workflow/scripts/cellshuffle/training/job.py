@@ -13,7 +13,7 @@ import torch
 
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import InputError, Stopped
-from cellshuffle.files import load_npy, read_json, save_npz, whole, write_json, write_rows
+from cellshuffle.files import atomic_write, load_npy, read_json, save_npz, write_json, write_rows
 from cellshuffle.labels.codes import code_type
 from cellshuffle.loading.samplers import is_sequential, is_weighted, sampler_of
 from cellshuffle.training import distributed
@@ -77,7 +77,7 @@ def run_job(job):
 
 def _write(outputs, recipe, result, plates, classes, test_labels):
     state, tasks = result.state, list(classes)
-    with whole(outputs["model"]) as partial, open(partial, "wb") as file:
+    with atomic_write(outputs["model"]) as partial, open(partial, "wb") as file:
         n_columns = sum(map(len, classes.values()))
         parameters = {
             "weight": state.weight[:, :n_columns].contiguous().cpu(),

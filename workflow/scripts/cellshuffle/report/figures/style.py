@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from cellshuffle.files import whole
+from cellshuffle.files import atomic_write
 from cellshuffle.phrasing import display_name
 
 WIDTH = 7.2  # inches: two columns of a journal page
@@ -152,5 +152,5 @@ def save(figure, paths):
     for path in paths:
         format = Path(path).suffix[1:]
         no_date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format)
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             figure.savefig(partial, format=format, metadata=no_date)
