@@ -47,7 +47,7 @@ MIDPOINT = 0.1  # uM, median dose of half the effect
 
 
 def rng(seed, stream, number=0):
-    """Random generator of one thing: `stream` is a constant above, `number` the code of the line, drug, plate ..."""
+    """Random generator of one thing: `stream` is a constant above, `number` the code of the line, drug ..."""
     return np.random.default_rng([seed, stream, number])
 
 
