@@ -110,12 +110,12 @@ docs: env
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/describe_config.py
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/draw_orders.py
 
-# Write the lock from requirements.in: a fresh environment, frozen. What has wheels for the oldest Python has them for
+# Write the lock from pyproject.toml: a fresh environment, frozen, with the one PyTorch that the numbers are made with. What has wheels for the oldest Python has them for
 # newer ones, but not the other way round.
 lock: PYTHON = python3.11
 lock:
 	rm -rf $(VENV)
 	@$(CREATE_VENV)
-	$(BIN)/pip install --quiet --requirement requirements.in
-	$(BIN)/pip freeze | sed 's/+cpu//' > requirements.txt
+	$(BIN)/pip install --quiet torch==2.13.0 '.[workflow,development]'
+	$(BIN)/pip freeze --exclude cellshuffle | sed 's/+cpu//' > requirements.txt
 	touch $(VENV)/.complete
