@@ -28,25 +28,24 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
-    at_once = 1 if rates["device"] != "cpu" else max(1, cores // threads)
     costs = {}
     for name, entry in strategies.items():
-        weighted = is_weighted(entry)
         draws = entry.get("total_size") or survey.cells["train"]
         # A thread reads ahead of the model: the slower of the two sets the pace.
         rate = min(rates["train"], rates["load"][name]) * training["world_size"]
-        order = WEIGHTED_ORDER_SECONDS if weighted else ORDER_SECONDS
+        order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) else ORDER_SECONDS
         epoch = draws / rate + order * survey.cells["train"]
-        test = survey.cells["test"] / max(rates["train"], 1)
+        one_training = epochs * (epoch + survey.cells["test"] / max(rates["train"], 1))
         costs[name] = {
             "cells_per_second": rate,
             "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
             "epoch": epoch,
-            "training": epochs * (epoch + test),
-            "seeds": seeds * epochs * (epoch + test),
+            "training": one_training,
+            "seeds": seeds * one_training,
             "memory": 1e6 * memory_mb[name],
         }
-    jobs = min(at_once, seeds * len(strategies))
+    on_cpu = rates["device"] == "cpu"
+    jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
     n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
     train = sum(cost["seeds"] for cost in costs.values()) / jobs
@@ -71,46 +70,46 @@ def packed_bytes(survey):
 
 def risks(survey, costs, config, device):
     """Sentences about what can go wrong, the worst first."""
-    found = [f"The run will be refused: {problem}" for problem in survey.problems]
+    texts = [f"The run will be refused: {problem}" for problem in survey.problems]
     if costs["disk"] > costs["disk_free"]:
-        found.append(
+        texts.append(
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
             "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
         )
     if costs["jobs_at_once"] * costs["memory"] > costs["memory_there"]:
-        found.append(
+        texts.append(
             f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
             f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
         )
     slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
     if slow:
         worst = max(slow, key=slow.get)
-        found.append(
+        texts.append(
             f"{len(slow)} of {len(costs['strategies'])} strategies take more than a day a training "
             f"here, {worst} {long_duration(slow[worst])}. Use a GPU or a cluster, or a pilot: "
             "atlas: max_train_cells."
         )
     for task, classes in survey.unseen.items():
         if classes:
-            shown = join_words(classes[:3]) + (" ..." if len(classes) > 3 else "")
-            found.append(
+            names = join_words(classes[:3]) + (" ..." if len(classes) > 3 else "")
+            texts.append(
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
-                f"alone ({shown}): no strategy can learn them."
+                f"alone ({names}): no strategy can learn them."
             )
     if survey.cells["train"]:
-        found += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
+        texts += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
     if config["training"]["device"] == "cuda" and device == "cpu":
-        found.append(
+        texts.append(
             "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
         )
     counts, baseline = survey.combinations, config["weights"]["min_count_baseline"]
     if counts is not None and len(counts) > 1 and baseline > 2 * counts.max():
-        found.append(
+        texts.append(
             f"weights: min_count_baseline {baseline:g} is far above the commonest combination "
             f"({counts.max():,} cells), so the weighted strategies hardly balance anything; "
             f"try {max(1, int(np.median(counts))):,}."
         )
-    return found
+    return texts
 
 
 def size(n_bytes):
@@ -161,9 +160,9 @@ def lines(survey, costs, config, rates):
         "a slow disk makes it longer"
     )
     yield f"beside it     {long_duration(costs['beside'])} to start the jobs and draw the figures"
-    found = risks(survey, costs, config, rates["device"])
-    yield f"largest risk  {found[0] if found else 'none seen'}"
-    for risk in found[1:]:
+    largest, *others = risks(survey, costs, config, rates["device"]) or ["none seen"]
+    yield f"largest risk  {largest}"
+    for risk in others:
         yield f"also          {risk}"
 
 
