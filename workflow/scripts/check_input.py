@@ -1,4 +1,4 @@
-"""Plates and lookup tables in; what was found out about every plate out, or all that is wrong with them."""
+"""Plates and lookup tables in; what every plate holds out, or all that is wrong with them."""
 
 from cellshuffle.console import say
 from cellshuffle.errors import InputError

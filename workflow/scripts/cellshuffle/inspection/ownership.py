@@ -10,7 +10,7 @@ from cellshuffle.packing.origin import packed_format
 
 
 def not_packed(plates):
-    """A line about files that cellshuffle did not pack where packed plates go; plates: see check_atlas."""
+    """A line about files that cellshuffle did not pack where packed plates go; plates: see inspect_atlas."""
     packed = [plate["packed"] for plate in plates if plate["packed"]]
     # Existence is asked last: another run may be replacing the plate at this moment.
     foreign = [path for path in packed if packed_format(path) is None and os.path.exists(path)]

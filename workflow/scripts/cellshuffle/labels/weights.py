@@ -46,7 +46,7 @@ def combine(codes, n_classes):
 
 
 def possible_combinations(n_classes):
-    """Their number; InputError when there are too many to count."""
+    """Number of combinations of so many classes; InputError when there are too many to count."""
     possible = math.prod(n_classes)
     if possible > MAX_COMBINATIONS:
         raise InputError(

@@ -39,7 +39,7 @@ def as_counts(values):
 
 
 def lay_out(path, indptr, types, n_genes):
-    """Create an h5ad with a CSR X of the given row pointers whose other arrays are still to be written.
+    """Create an h5ad with a CSR X that has its row pointers; its other arrays are still to be written.
 
     types: of data and indices. Returns the byte offsets of these two in the file. Raises InputError when the
     disk is too small.

@@ -37,7 +37,7 @@ def packed_format(path):
 
 
 def mark_outdated(paths):
-    """Have Snakemake pack again the plates that are in another format; yields a line on each.
+    """Have Snakemake pack plates of another format again; yields a line on each.
 
     Their modification time becomes the oldest there is, so that the published plates are newer.
     Parameters of the rule would not do: Snakemake knows them only in the folder from which it packed, and

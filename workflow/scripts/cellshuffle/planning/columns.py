@@ -54,7 +54,7 @@ class Split:
 
 
 def find_plates(folder):
-    """(h5ad files in `folder`, plate_file pattern, plates); InputError when there are none to be named."""
+    """(h5ad files, plate_file pattern, plates) of a folder; InputError without files, or for a bad name."""
     files = sorted(folder.glob("*.h5ad"), key=lambda path: natural_key(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files")

@@ -14,7 +14,7 @@ from cellshuffle.planning.proportions import proportion_risks
 DAY = 86_400
 # An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
-# Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
+# Seconds on top of the work itself: a job starts Python and its libraries; tables and figures are drawn.
 JOB_SECONDS, DRAWING_SECONDS = 3, 30
 
 
@@ -55,11 +55,11 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "jobs_at_once": jobs,
         "pack": pack,
         "total": pack + train,
-        "beside": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
+        "overhead": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
         "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
         "disk_free": shutil.disk_usage(existing).free,
         "memory": max(cost["memory"] for cost in costs.values()),
-        "memory_there": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
 
 
@@ -76,10 +76,10 @@ def risks(survey, costs, config, device):
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
             "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
         )
-    if costs["jobs_at_once"] * costs["memory"] > costs["memory_there"]:
+    if costs["jobs_at_once"] * costs["memory"] > costs["machine_memory"]:
         texts.append(
             f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
-            f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
+            f"this machine has {size(costs['machine_memory'])}. Give fewer --cores, or --resources mem_mb=..."
         )
     slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
     if slow:
@@ -147,7 +147,7 @@ def lines(survey, costs, config, rates):
     at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
     yield (
         f"memory        {size(costs['memory'])} a training, {at_once}; this machine has "
-        f"{size(costs['memory_there'])}"
+        f"{size(costs['machine_memory'])}"
     )
     yield ""
     yield from _table(costs["strategies"], seeds, rates)
@@ -159,7 +159,7 @@ def lines(survey, costs, config, rates):
         f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from memory; "
         "a slow disk makes it longer"
     )
-    yield f"beside it     {long_duration(costs['beside'])} to start the jobs and draw the figures"
+    yield f"beside it     {long_duration(costs['overhead'])} to start the jobs and draw the figures"
     largest, *others = risks(survey, costs, config, rates["device"]) or ["none seen"]
     yield f"largest risk  {largest}"
     for risk in others:

@@ -28,7 +28,7 @@ def proportion_risks(n_train, strategies, training):
 
     strategies, training: sections of the config.
     """
-    sentences = []
+    texts = []
     large = {
         name: cells
         for name, entry in strategies.items()
@@ -44,7 +44,7 @@ def proportion_risks(n_train, strategies, training):
                 f" For so few cells, try batch_size {better['batch_size']}, fetch_factor "
                 f"{better['fetch_factor']}."
             )
-        sentences.append(
+        texts.append(
             f"A fetch (batch_size x fetch_factor, {large[worst]:,} cells) holds "
             f"{min(1, large[worst] / max(n_train, 1)):.0%} of the train cells in {worst}"
             f"{f' and {len(large) - 1} more' if len(large) > 1 else ''}: shuffled within it, cells come "
@@ -62,9 +62,9 @@ def proportion_risks(n_train, strategies, training):
     distance = steps[fewest] * training["learning_rate"]
     if 0 < distance < MIN_DISTANCE:
         epochs = math.ceil(2 * training["epochs"] * MIN_DISTANCE / distance)
-        sentences.append(
+        texts.append(
             f"A training of {fewest} takes {steps[fewest]:,.0f} steps, each of which moves a weight by "
             f"about the learning rate, {training['learning_rate']:g}: it may learn next to nothing. "
             f"Raise training: epochs to about {epochs:,}, or learning_rate."
         )
-    return sentences
+    return texts

@@ -66,7 +66,7 @@ def _simulated(sizes):
         "cells": 14 * sizes["cells_per_plate"],
         "test_plate": sizes["cells_per_plate"],
         "genes": sizes["genes"],
-        "nonzeros": min(0.07 * sizes["genes"], 2_100),
+        "nonzeros": min(0.07 * sizes["genes"], 2_100),  # stored values a cell
         "classes": {"cell_line": lines, "drug": drugs, "moa-broad": 4, "moa-fine": min(27, drugs)},
     }
 
