@@ -123,18 +123,10 @@ rule summary:
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
     output:
-        answers="<run>/summary/answers.html",
-        table=report(
-            "<run>/summary/table.html",
-            caption="../report/table.rst",
-            category=CATEGORIES["answers"],
-            labels={"Figure": "The comparison, as a sortable table"},
-        ),
-        settings=report(
-            "<run>/summary/settings.html",
-            caption="../report/settings.rst",
-            category=CATEGORIES["answers"],
-            labels={"Figure": "Configuration, software versions, runtimes"},
+        answers=PAGES[0],
+        table=in_report(PAGES[1], "table", "answers", "The comparison, as a sortable table"),
+        settings=in_report(
+            PAGES[2], "settings", "answers", "Configuration, software versions, runtimes"
         ),
     log:
         "<run>/logs/summary.log",
