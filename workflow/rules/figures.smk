@@ -123,10 +123,15 @@ rule summary:
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
     output:
-        answers=PAGES[0],
-        table=in_report(PAGES[1], "table", "answers", "The comparison, as a sortable table"),
+        answers="<run>/summary/answers.html",
+        table=in_report(
+            "<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"
+        ),
         settings=in_report(
-            PAGES[2], "settings", "answers", "Configuration, software versions, runtimes"
+            "<run>/summary/settings.html",
+            "settings",
+            "answers",
+            "Configuration, software versions, runtimes",
         ),
     log:
         "<run>/logs/summary.log",
