@@ -22,8 +22,7 @@ def draw(results):
         for strategy, appearance in style.strategy_styles(strategies).items():
             f1 = f1_of_confusion(counts[strategy])
             n = len(f1)
-            axes.plot(np.arange(1, n + 1), f1, color=appearance["color"], linestyle=appearance["linestyle"],
-                      marker=appearance["marker"], markevery=max(1, n // 12), markersize=3,
+            axes.plot(np.arange(1, n + 1), f1, **appearance, markevery=max(1, n // 12), markersize=3,
                       markeredgewidth=0, linewidth=1.1)  # fmt: skip
         axes.set_xlim(0.5, n + 0.5)
         axes.set_ylim(0, 1.02)

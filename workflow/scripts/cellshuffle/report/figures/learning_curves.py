@@ -20,14 +20,8 @@ def draw(results):
                    (f"{task}/loss", "cells_seen"), (f"{task}/loss", "time")]  # fmt: skip
         for axes, (y, x) in zip(row, columns, strict=True):
             for strategy, appearance in style.strategy_styles(strategies).items():
-                _curve(
-                    axes,
-                    history[history["strategy"] == strategy],
-                    x,
-                    y,
-                    appearance,
-                    len(strategies),
-                )
+                table = history[history["strategy"] == strategy]
+                _curve(axes, table, x, y, appearance, len(strategies))
             axes.grid(axis="y")
             axes.set_xlim(left=0)
             style.short_ticks(axes.xaxis, 4)
@@ -48,13 +42,12 @@ def _curve(axes, table, x, y, appearance, n_strategies):
     one = len(along) == 1
     if n_strategies <= MANY and table["seed"].nunique() > 1:
         axes.fill_between(
-            along, epochs[y].min(), epochs[y].max(), color=appearance["color"], alpha=0.3 if one else 0.16,
-            linewidth=1.2 if one else 0,
+            along, epochs[y].min(), epochs[y].max(), color=appearance["color"],
+            alpha=0.3 if one else 0.16, linewidth=1.2 if one else 0,
         )  # fmt: skip
     few = len(along) <= 12 and n_strategies <= MANY
     axes.plot(
-        along, mean, color=appearance["color"], linestyle=appearance["linestyle"], linewidth=1.2,
-        marker=appearance["marker"], markevery=1 if few else [len(along) - 1],
+        along, mean, **appearance, linewidth=1.2, markevery=1 if few else [len(along) - 1],
         markersize=4 if one else 2.6, markeredgewidth=0,
     )  # fmt: skip
 
