@@ -14,7 +14,7 @@ def test_entropy_is_scipys():
     np.testing.assert_allclose(
         diversity.entropy_bits(counts), stats.entropy(counts, base=2, axis=1)
     )
-    assert diversity.entropy_of_batch(np.array([3, 3, 3]), 5) == 0
+    assert diversity.entropy_bits(np.bincount([3, 3, 3], minlength=5)) == 0
 
 
 def test_expected_entropy_is_the_mean_over_draws():

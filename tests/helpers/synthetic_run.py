@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
-from cellshuffle.analysis.intervals import scores_of_predictions
+from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.report.results import Results
 
 SAMPLERS = [
@@ -109,6 +109,13 @@ def write_run(root, config, n_classes=(12, 95), n_test=800, n_train=26000, seed=
         _diversity(rng, config, run / "diversity" / strategy, strategy, n_classes, n_train)
     _combinations(rng, config, run, n_classes, n_train)
     return run
+
+
+def scores_of_predictions(truth, prediction):
+    """The scores of (n_cells,) codes, as a dict named by SCORES."""
+    n_classes = int(max(truth.max(), prediction.max())) + 1
+    values = scores_from_counts(*class_counts(truth, prediction, n_classes))
+    return dict(zip(SCORES, values.tolist(), strict=True))
 
 
 def results_of(run, config, published=()):

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 from atlases import write_plate
 from cellshuffle.errors import Stopped
-from cellshuffle.files import save_npy, write_json
+from cellshuffle.files import write_json
 from cellshuffle.training import loop
 from cellshuffle.training.job import run_job
 from cellshuffle.training.settings import Execution
@@ -33,8 +33,8 @@ def write_inputs(folder):
         write_plate(folder / f"{number}.h5ad", np.ceil(9 * counts).astype("f4"), "csr", {}, "i4")
     for split, n_cells in (("train", N_TRAIN), ("test", 60)):
         codes = generator.integers(0, [3, 5], (n_cells, 2)).astype(np.uint16)
-        save_npy(folder / f"{split}.npy", codes)
-    save_npy(folder / "weights.npy", generator.random(N_TRAIN))
+        np.save(folder / f"{split}.npy", codes)
+    np.save(folder / "weights.npy", generator.random(N_TRAIN))
     write_json(folder / "classes.json", {"line": list("abc"), "drug": list("vwxyz")})
 
 

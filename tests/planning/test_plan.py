@@ -113,7 +113,7 @@ def test_cells_without_a_label_are_no_class(atlas):
         len(found.problems) == 1
         and "3 cells have no value in obs column 'line'" in found.problems[0]
     )
-    named = risks(found, {"disk": 1, "disk_free": 2, "jobs_at_once": 1, "memory": 1, "memory_there": 2,
+    named = risks(found, {"disk": 1, "disk_free": 2, "jobs_at_once": 1, "memory": 1, "machine_memory": 2,
                           "strategies": {}}, configuration(), "cpu")  # fmt: skip
     assert named[0] == f"The run will be refused: {found.problems[0]}"
 
@@ -205,7 +205,7 @@ def test_risks_name_what_goes_wrong(atlas):
     rates = {"pack": 1, "train": 1e-3, "load": {"streaming": 9, "weighted": 9}, "device": "cpu"}
     config = configuration(device="cuda")
     costs = plan(found, rates, config, MEMORY, folder, cores=1, threads=1)
-    costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["memory_there"] + 1
+    costs["disk"], costs["memory"] = costs["disk_free"] + 1, costs["machine_memory"] + 1
     named = risks(found, costs, config, "cpu")
     for position, word in enumerate(
         ("disk is too small", "of memory", "more than a day", "D): no strategy", "A fetch",

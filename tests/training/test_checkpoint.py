@@ -10,7 +10,6 @@ import pytest
 import torch
 import trainings
 from cellshuffle import files
-from cellshuffle.files import save_npy
 from cellshuffle.training import checkpoint
 from cellshuffle.training.job import run_job
 from damage import Evil
@@ -48,7 +47,7 @@ def test_other_data_or_versions_discard_the_checkpoint(atlas, tmp_path, monkeypa
     elif what == "labels":
         codes = np.load(copied / "train.npy")
         codes[0] = (codes[0] + 1) % 3
-        save_npy(copied / "train.npy", codes)
+        np.save(copied / "train.npy", codes)
     else:
         monkeypatch.setattr(checkpoint.scdataset, "__version__", "0")
     run_job(job)

@@ -1,14 +1,11 @@
 # From published plates to packed ones, which can be memory-mapped.
 from cellshuffle.packing.format import FORMAT
 
-if ATLAS["pack"] and workflow.is_main_process:
-    try:
-        from cellshuffle.packing.origin import mark_outdated
-    except ImportError:  # Snakemake may run where only the rules' environments have h5py
-        pass
-    else:
-        for line in mark_outdated(map(this_run.packed_path, sum(this_run.plates.values(), []))):
-            print(line, file=sys.stderr)
+if ATLAS["pack"] and workflow.is_main_process and has_h5py:
+    from cellshuffle.packing.origin import mark_outdated
+
+    for line in mark_outdated(map(this_run.packed_path, sum(this_run.plates.values(), []))):
+        print(line, file=sys.stderr)
 
 
 # Packing waits for the check of the input, but a check that is made again must not pack every plate again, nor may a

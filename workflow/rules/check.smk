@@ -1,18 +1,14 @@
 # The atlas is checked before hours are spent on it.
 
 # Snakemake deletes the outputs of a job before it runs, so files of a person in their place have to be found now.
-stop_on(consistency.overwritten_plates(this_run.check_request()["plates"]))
-if workflow.is_main_process:
-    try:
-        from cellshuffle.inspection import ownership
-    except ImportError:  # Snakemake may run where only the environments of the rules have h5py
-        pass
-    else:
-        stop_on(ownership.not_packed(this_run.check_request()["plates"]))
-        if ATLAS["simulate"]:
-            stop_on(
-                ownership.not_simulated(this_run.check_request()["plates"], this_run.drug_table)
-            )
+plates_to_check = this_run.check_request()["plates"]
+stop_on(consistency.overwritten_plates(plates_to_check))
+if workflow.is_main_process and has_h5py:
+    from cellshuffle.inspection import ownership
+
+    stop_on(ownership.not_packed(plates_to_check))
+    if ATLAS["simulate"]:
+        stop_on(ownership.not_simulated(plates_to_check, this_run.drug_table))
 
 
 # Check every plate and table by cheap reads, and stop with all findings at once.

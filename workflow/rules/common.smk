@@ -1,6 +1,7 @@
 # The configuration, checked before anything runs, and what all rules share: paths, plates, settings of a training.
 from dataclasses import asdict
 import functools
+from importlib.util import find_spec
 import os
 import sys
 from pathlib import Path
@@ -38,13 +39,14 @@ schema = configuration.load_schema(
     samplers.sweep_prefixes(),
 )
 
+has_h5py = find_spec("h5py") is not None  # else only the environments of the rules have it
+
 
 def stop_on(problems):
     """Stop with a line for each problem, where there are any."""
-    problems = list(problems)
-    if problems:
-        for problem in problems:
-            print(f"error: {problem}", file=sys.stderr)
+    lines = [f"error: {problem}" for problem in problems]
+    if lines:
+        print(*lines, sep="\n", file=sys.stderr)
         print("the configuration cannot be used; config/README.md lists every key", file=sys.stderr)
         sys.exit(1)
 
@@ -111,10 +113,10 @@ def stop_on_missing(files):
 @functools.cache
 def atlas_problems(missing):
     """Lines on everything that is wrong with the atlas, which lacks these files."""
-    try:
-        from cellshuffle.inspection.atlas import check_atlas
-    except ImportError:  # Snakemake may run where only the environments of the rules have h5py
+    if not has_h5py:
         return [f"{path}: there is no such file; the configuration names it" for path in missing]
+    from cellshuffle.inspection.atlas import check_atlas
+
     return check_atlas(this_run.check_request())[0]
 
 
@@ -126,11 +128,8 @@ def plate_paths(split):
 
 def strategy_entry(wildcards):
     """A strategy's own keys, batch size and fetch factor left to the training settings."""
-    return {
-        key: value
-        for key, value in config["strategies"][wildcards.strategy].items()
-        if key not in samplers.LOADING
-    }
+    entry = config["strategies"][wildcards.strategy]
+    return {key: value for key, value in entry.items() if key not in samplers.LOADING}
 
 
 def training_recipe(wildcards):
@@ -159,9 +158,8 @@ def plates_of_columns(wildcards):
 
 def order_settings(wildcards):
     """What decides the order of cells, besides the strategy's own keys."""
-    training, entry = config["training"], config["strategies"][wildcards.strategy]
-    own = samplers.loading_of(entry, training)
-    return own | {"seed": SEEDS[0], "balance": this_run.balanced_labels}
+    loading = samplers.loading_of(config["strategies"][wildcards.strategy], config["training"])
+    return loading | {"seed": SEEDS[0], "balance": this_run.balanced_labels}
 
 
 include: "resources.smk"

@@ -124,17 +124,14 @@ rule summary:
         entropy=of_every_strategy("entropy.csv"),
     output:
         answers="<run>/summary/answers.html",
-        table=report(
-            "<run>/summary/table.html",
-            caption="../report/table.rst",
-            category=CATEGORIES["answers"],
-            labels={"Figure": "The comparison, as a sortable table"},
+        table=in_report(
+            "<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"
         ),
-        settings=report(
+        settings=in_report(
             "<run>/summary/settings.html",
-            caption="../report/settings.rst",
-            category=CATEGORIES["answers"],
-            labels={"Figure": "Configuration, software versions, runtimes"},
+            "settings",
+            "answers",
+            "Configuration, software versions, runtimes",
         ),
     log:
         "<run>/logs/summary.log",

@@ -38,14 +38,19 @@ def of_every_strategy(file):
     return expand(f"<run>/diversity/{{strategy}}/{file}", strategy=STRATEGIES)
 
 
+def in_report(path, caption, category, title):
+    """An output file that the report shows."""
+    return report(
+        path,
+        caption=f"../report/{caption}.rst",
+        category=CATEGORIES[category],
+        labels={"Figure": title},
+    )
+
+
 def figure(name, category, title, caption=None):
     """The three output files of a figure; the SVG goes into the report."""
     path = f"<run>/figures/{name}"
     FIGURES.extend(expand([f"{path}.svg", f"{path}.pdf", f"{path}.png"], task=TASKS))
-    svg = report(
-        f"{path}.svg",
-        caption=f"../report/{caption or name}.rst",
-        category=CATEGORIES[category],
-        labels={"Figure": title},
-    )
+    svg = in_report(f"{path}.svg", caption or name, category, title)
     return {"svg": svg, "pdf": f"{path}.pdf", "png": f"{path}.png"}

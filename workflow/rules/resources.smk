@@ -78,9 +78,9 @@ def all_cells():
     """Train and test cells of the run together."""
     if ATLAS["split"]:  # both halves come from the same files
         return cells_of(this_run.plates["train"])
-    cells = {split: cells_of(this_run.plates[split]) for split in this_run.plates}
     return sum(
-        min(cells[split], this_run.max_cells[split] or cells[split]) for split in this_run.plates
+        min(cells_of(plates), this_run.max_cells[split] or float("inf"))
+        for split, plates in this_run.plates.items()
     )
 
 
@@ -115,10 +115,6 @@ def tiny_runtime(wildcards, attempt):
     return for_attempt(10, attempt)
 
 
-def tiny_disk_mb(wildcards, attempt):
-    return 100
-
-
 def pack_mem_mb(wildcards, attempt):
     """A window of one plate, however large the plate."""
     return for_attempt(PACK_MB, attempt)
@@ -146,7 +142,7 @@ def cells_disk_mb(wildcards, attempt):
 
 
 # What most rules ask for.
-TINY = {"mem_mb": tiny_mem_mb, "runtime": tiny_runtime, "disk_mb": tiny_disk_mb}
+TINY = {"mem_mb": tiny_mem_mb, "runtime": tiny_runtime, "disk_mb": 100}
 CELLS = {"mem_mb": cells_mem_mb, "runtime": cells_runtime, "disk_mb": cells_disk_mb}
 
 

@@ -1,4 +1,4 @@
-"""Plates and lookup tables in; what was found out about every plate out, or all that is wrong with them."""
+"""Plates and lookup tables in; what every plate holds out, or all that is wrong with them."""
 
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
@@ -13,12 +13,11 @@ def main(snakemake):
         raise InputError("\n".join(errors))
     for warning in warnings:
         say(f"warning: {warning}")
-    # Stamps, so that what was found is another file where something else was looked at.
-    found = {"plates": plates, "warnings": warnings, "stamps": snakemake.params.stamps}
-    write_json(snakemake.output[0], found)
-    say(
-        f"{sum(plate['n_cells'] for plate in plates):,} cells on {len(plates)} plates: nothing wrong"
-    )
+    # With the stamps, so that the file differs where other plates or tables were looked at.
+    checked = {"plates": plates, "warnings": warnings, "stamps": snakemake.params.stamps}
+    write_json(snakemake.output[0], checked)
+    n_cells = sum(plate["n_cells"] for plate in plates)
+    say(f"{n_cells:,} cells on {len(plates)} plates: nothing wrong")
 
 
 run_rule(main, snakemake)  # noqa: F821

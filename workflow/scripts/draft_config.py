@@ -17,12 +17,11 @@ def main(folder, target=None):
         sys.exit(f"error: {error}")
     target = Path(target or f"config/{yaml.safe_load(text)['run']}.yaml")
     if target.exists():
-        sys.exit(
-            f"error: {target} is there already; name another: make config ATLAS=... CONFIG=..."
-        )
+        another = "name another: make config ATLAS=... CONFIG=..."
+        sys.exit(f"error: {target} is there already; {another}")
     write_text(target, text)
-    print(f"{text}\nWritten to {target}. Look it over, then:\n")
     name = shlex.quote(str(target))
+    print(f"{text}\nWritten to {target}. Look it over, then:\n")
     print(f"  make plan CONFIG={name}\n  make run CONFIG={name}")
 
 

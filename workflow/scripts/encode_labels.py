@@ -12,13 +12,13 @@ from cellshuffle.packing.origin import check_origin, origin
 def main(snakemake):
     tasks, max_cells = snakemake.params.tasks, snakemake.params.max_cells
     paths = {split: list(snakemake.input[split]) for split in ("train", "test")}
-    every = paths["train"] + paths["test"]
-    for path, made_of in zip(every, snakemake.params.origins, strict=False):  # none if not packed
+    origins = snakemake.params.origins  # none of plates that are not packed
+    for path, made_of in zip(paths["train"] + paths["test"], origins, strict=False):
         check_origin(path, origin(**made_of))
-    found = {split: plate_labels(paths[split], tasks, max_cells[split]) for split in paths}
-    classes = {task: class_names(found["train"][task] + found["test"][task]) for task in tasks}
+    labels = {split: plate_labels(paths[split], tasks, max_cells[split]) for split in paths}
+    classes = {task: class_names(labels["train"][task] + labels["test"][task]) for task in tasks}
     plates = []
-    for split, pairs in found.items():
+    for split, pairs in labels.items():
         n_cells = [len(codes) for codes, _ in next(iter(pairs.values()))]
         if sum(n_cells) == 0:
             raise InputError(f"atlas: {split}_plates: the split has no cells")
@@ -30,9 +30,8 @@ def main(snakemake):
     write_rows(snakemake.output.plates, plates)
     write_json(snakemake.output.classes, classes)
     counts = ", ".join(f"{len(names)} {task}" for task, names in classes.items())
-    say(
-        f"{sum(row['n_cells'] for row in plates):,} cells on {len(plates)} plates; classes: {counts}"
-    )
+    n_cells = sum(row["n_cells"] for row in plates)
+    say(f"{n_cells:,} cells on {len(plates)} plates; classes: {counts}")
 
 
 def write_codes(path, pairs, classes):

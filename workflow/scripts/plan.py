@@ -13,15 +13,13 @@ def main(snakemake):
     wait_passively()
     from cellshuffle.planning.calibration import calibrate
 
-    config, packed = snakemake.params.config, Path(snakemake.params.packed)
-    found = survey(snakemake.params.request, config["atlas"]["simulate"])
+    params, config = snakemake.params, snakemake.params.config
+    atlas = survey(params.request, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
-        rates = calibrate(found, config["strategies"], config["training"], Path(folder))
-    memory = snakemake.params.memory_mb
-    costs = plan(
-        found, rates, config, memory, packed, snakemake.params.cores, snakemake.params.threads
-    )
-    print("\n".join(lines(found, costs, config, rates)))
+        rates = calibrate(atlas, config["strategies"], config["training"], Path(folder))
+    memory, packed = params.memory_mb, params.packed
+    costs = plan(atlas, rates, config, memory, packed, params.cores, params.threads)
+    print("\n".join(lines(atlas, costs, config, rates)))
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -9,10 +9,10 @@ import shutil
 import socket
 import time
 import uuid
-import zipfile
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -121,12 +121,19 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+@contextmanager
+def _readable_as(content, path):
+    """InputError where the file turns out to hold something else."""
+    try:
+        yield
+    except (ValueError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not {content} ({error}); delete it to make it again") from None
+
+
 def read_json(path):
     """Raises InputError when `path` does not hold JSON."""
-    try:
+    with _readable_as("valid JSON", path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); delete it to make it again") from None
 
 
 def write_rows(path, rows):
@@ -146,11 +153,6 @@ def write_csv(path, table):
         table.to_csv(partial, index=False, lineterminator="\n")
 
 
-def save_npy(path, array):
-    with atomic_write(path) as partial, open(partial, "wb") as file:
-        np.save(file, array, allow_pickle=False)
-
-
 def create_npy(path, dtype, shape):
     """A new `.npy` file as a writable memory map, its disk space claimed."""
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)
@@ -160,15 +162,11 @@ def create_npy(path, dtype, shape):
 
 def load_npy(path, mmap_mode="r"):
     """Memory-map (or load, mmap_mode None) a `.npy` file; InputError when it is anything else."""
-    try:
+    with _readable_as("a plain .npy array", path):
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of arrays")
         return array
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: not a plain .npy array ({error}); delete it to make it again"
-        ) from None
 
 
 def save_npz(path, **arrays):
@@ -178,20 +176,8 @@ def save_npz(path, **arrays):
 
 def load_npz(path):
     """{name: array} of a `.npz` file; InputError when it is anything else, or holds objects."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (
-        ValueError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(
-            f"{path}: not a plain .npz file ({error}); delete it to make it again"
-        ) from None
+    with _readable_as("a plain .npz file", path), np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def sha256(path):

@@ -23,11 +23,8 @@ def display_name(name):
 def in_sentence(name):
     """The name inside a sentence: `moa_fine` -> `MoA fine`; `block_shuffling` -> `block shuffling`."""
     text = display_name(name)
-    return (
-        text
-        if text[:2].isupper() or text.split()[0] in ACRONYMS.values()
-        else text[0].lower() + text[1:]
-    )
+    is_acronym = text[:2].isupper() or text.split()[0] in ACRONYMS.values()
+    return text if is_acronym else text[0].lower() + text[1:]
 
 
 def join_words(names):

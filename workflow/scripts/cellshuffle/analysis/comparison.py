@@ -5,13 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cellshuffle.analysis.intervals import (
-    SCORES,
-    interval,
-    mean_difference,
-    resampled_scores,
-    resamples,
-)
+from cellshuffle.analysis.intervals import interval, mean_difference, resampled_scores, resamples
+from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npz, read_json
 
@@ -64,11 +59,8 @@ def summarise(metrics):
     grouped = metrics.groupby(["strategy", "task", "metric"], sort=False)["value"]
     table = grouped.agg(mean="mean", sd="std", n="count").reset_index()
     goodness = table["mean"].where(table["metric"] != "loss", -table["mean"])
-    table["rank"] = (
-        goodness.groupby([table["task"], table["metric"]])
-        .rank(method="min", ascending=False)
-        .astype(int)
-    )
+    ranks = goodness.groupby([table["task"], table["metric"]]).rank("min", ascending=False)
+    table["rank"] = ranks.astype(int)
     return table
 
 
@@ -110,10 +102,9 @@ def differences(paths, baseline, replicates=1000, seed=0):
             raise InputError(f"{path}: tested on other cells than {paths[0]}; train it again")
         for t, task in enumerate(tasks):
             pair = truth[:, t].astype(np.int64), prediction[:, t].astype(np.int64)
-            n_classes = len(classes[task])
-            replicated[job, task] = resampled_scores(*pair, n_classes, group, weights)
-            ones = np.ones((1, weights.shape[1]))
-            observed[job, task] = resampled_scores(*pair, n_classes, group, ones)[0]
+            counts = class_counts(*pair, len(classes[task]))
+            observed[job, task] = scores_from_counts(*counts)
+            replicated[job, task] = resampled_scores(*pair, len(classes[task]), group, weights)
     return _paired(jobs, tasks, baseline, observed, replicated, rng)
 
 

@@ -16,11 +16,6 @@ def entropy_bits(counts):
     return np.abs((share * logs).sum(-1))  # abs: no negative zero
 
 
-def entropy_of_batch(codes, n_classes):
-    """Entropy in bits of the labels of one minibatch: (n,) codes."""
-    return float(entropy_bits(np.bincount(codes, minlength=n_classes)))
-
-
 def expected_entropy(share, draws):
     """Expected entropy (bits) of the labels of `draws` independent draws from `share`, exactly.
 
@@ -82,11 +77,9 @@ def measure(order, labels, n_classes, plate_ends, n_batches, bins=200, most=2000
             drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
             pending = []
         if step in wanted:
-            bits = [float(entropy_bits(counts))]
-            codes = labels[cells]
-            bits += [entropy_of_batch(codes[:, t], n) for t, n in enumerate(n_classes)]
+            held = [np.bincount(labels[cells, t], minlength=n) for t, n in enumerate(n_classes)]
             position.append((step + 0.5) / n_batches)
-            entropy.append(bits)
+            entropy.append([float(entropy_bits(counts_of)) for counts_of in (counts, *held)])
     if pending:
         drawn += count_combinations(labels[np.concatenate(pending)], n_classes)
     share = seen / np.maximum(seen.sum(1, keepdims=True), 1)

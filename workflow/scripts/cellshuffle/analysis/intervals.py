@@ -4,16 +4,9 @@ import numpy as np
 from scipy import sparse
 from scipy.stats import false_discovery_control, t
 
-from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
+from cellshuffle.analysis.scores import scores_from_counts
 
 MAX_GROUPS = 10_000
-
-
-def scores_of_predictions(truth, prediction):
-    """The scores of (n_cells,) codes, as a dict named by SCORES."""
-    n_classes = int(max(truth.max(), prediction.max())) + 1
-    values = scores_from_counts(*class_counts(truth, prediction, n_classes))
-    return dict(zip(SCORES, values.tolist(), strict=True))
 
 
 def resamples(n_cells, replicates, rng):

@@ -1,19 +1,20 @@
 """Does this machine reproduce the reference results?
 
-python -m cellshuffle.analysis.verification results/demo results/reference   says so, and what differs
+python -m cellshuffle.analysis.verification results/demo results/reference   says so in one line
 """
 
 import sys
 from pathlib import Path
-from statistics import fmean, stdev
+
+import pandas as pd
 
 from cellshuffle.errors import InputError
 from cellshuffle.files import read_json
 
-EXACTLY, WITHIN, NOT = "exactly", "within the seeds' spread", "not"
-TOLERANCE = (
-    0.005  # difference of mean scores that is always allowed, however small the spread of the seeds
-)
+EXACTLY = "reproduces the reference exactly"
+WITHIN = "reproduces the reference within the seeds' spread, not exactly"
+NOT = "does NOT reproduce the reference"
+TOLERANCE = 0.005  # difference of mean scores that is allowed however small the seeds' spread
 
 
 def trainings(run):
@@ -25,66 +26,63 @@ def trainings(run):
 
 
 def verify(fresh, reference):
-    """Compare two results of `trainings`: (EXACTLY, WITHIN or NOT; lines on what differs).
+    """Compare two results of `trainings`: (EXACTLY, WITHIN or NOT; a phrase on what differs most).
 
     WITHIN: no mean score of a strategy differs by more than two standard deviations over the
-    reference's seeds, or by TOLERANCE where that is more.
+    reference's seeds, or by TOLERANCE where that is more. Strategies that the reference lacks do not matter.
     """
-    lines = [f"{_name(job)}: missing here" for job in reference if job not in fresh]
-    if lines:
-        return NOT, lines
-    fresh = {
-        job: fresh[job] for job in reference
-    }  # strategies that the reference lacks do not matter
+    missing = [f"{strategy} seed {seed}" for strategy, seed in reference.keys() - fresh.keys()]
+    if missing:
+        return NOT, f"missing here: {', '.join(sorted(missing))}"
+    fresh = {job: fresh[job] for job in reference}
     if fresh == reference:
-        return EXACTLY, []
-    orders = [j for j in reference if fresh[j]["order_sha256"] != reference[j]["order_sha256"]]
-    lines += [f"{_name(job)}: the cells came in another order" for job in orders]
+        return EXACTLY, "same scores, losses and orders of cells"
     ours, theirs = _scores(fresh), _scores(reference)
-    if ours.keys() != theirs.keys():
-        return NOT, [*lines, "other tasks or scores than the reference"]
-    verdict = WITHIN
-    for key, values in theirs.items():
-        if ours[key] == values:
-            continue
-        here, there = fmean(ours[key]), fmean(values)
-        difference = abs(here - there)
-        allowed = max(TOLERANCE, 2 * stdev(values) if len(values) > 1 else 0)
-        line = f"{' '.join(key)}: mean {here:.4f} here, {there:.4f} in the reference"
-        if difference > allowed:
-            verdict = NOT
-            line += f" (differs by {difference:.4f}, allowed {allowed:.4f})"
-        lines.append(line)
-    return verdict, lines
-
-
-def _name(job):
-    return f"{job[0]} seed {job[1]}"
+    if set(ours.index) != set(theirs.index):
+        return NOT, "other tasks or scores than the reference"
+    orders = [j for j in reference if fresh[j]["order_sha256"] != reference[j]["order_sha256"]]
+    count = f"{len(orders)} of {len(reference)} trainings"
+    order = f"the cells came in another order in {count}; " if orders else ""
+    difference, over_seeds = ours - theirs, ["strategy", "task", "metric"]
+    mean = difference.groupby(over_seeds).mean().abs()
+    allowed = (2 * theirs.groupby(over_seeds).std()).fillna(0).clip(lower=TOLERANCE)
+    worst = (mean - allowed).idxmax()
+    if mean[worst] > allowed[worst]:
+        size = f"differs by {mean[worst]:.4f}, allowed {allowed[worst]:.4f}"
+        return NOT, f"{order}mean {' '.join(worst)} {size}"
+    losses = _largest("losses", difference.xs("loss", level="metric", drop_level=False))
+    scores = _largest("scores", difference.drop("loss", level="metric"))
+    rounding = not orders and difference.abs().max() < 1e-6
+    processor = " (another processor)" if rounding else ""
+    return WITHIN, f"{order}{scores}; {losses}{processor}"
 
 
 def _scores(runs):
-    """{(strategy, task, metric): values by seed}."""
-    scores = {}
-    for (strategy, _), job in sorted(runs.items()):
-        for task, values in job["scores"].items():
-            for metric, value in values.items():
-                scores.setdefault((strategy, task, metric), []).append(value)
-    return scores
+    """Every score and loss, as a Series by strategy, task, metric and seed."""
+    scores = {
+        (strategy, task, metric, seed): value
+        for (strategy, seed), job in runs.items()
+        for task, values in job["scores"].items()
+        for metric, value in values.items()
+    }
+    return pd.Series(scores).rename_axis(["strategy", "task", "metric", "seed"])
+
+
+def _largest(name, difference):
+    """The largest difference in words."""
+    size, where = difference.abs().max(), difference.abs().idxmax()
+    if size == 0:
+        return f"{name} identical"
+    return f"{name} differ by at most {size:.0e}, in {'{} {} {} seed {}'.format(*where)}"
 
 
 def main(fresh, reference):
+    """Print one line; returns the exit code."""
     try:
-        verdict, lines = verify(trainings(fresh), trainings(reference))
+        verdict, differences = verify(trainings(fresh), trainings(reference))
     except InputError as error:
         sys.exit(f"error: {error}")
-    sentence = {
-        EXACTLY: "reproduces the reference exactly",
-        WITHIN: "reproduces the reference within the seeds' spread, not exactly",
-        NOT: "does NOT reproduce the reference",
-    }
-    print(f"This machine {sentence[verdict]} ({fresh} against {reference}).")
-    for line in lines:
-        print(f"  {line}")
+    print(f"This machine {verdict} ({fresh} against {reference}): {differences}.")
     return int(verdict == NOT)
 
 

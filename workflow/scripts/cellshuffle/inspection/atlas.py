@@ -28,23 +28,19 @@ class Findings:
     """Lines about files, the same line about several files kept once."""
 
     def __init__(self):
-        self.files = {}  # {text: files it is about, in order}
+        self.files = {}  # {text: {file it is about: None}}, a dict in place of an ordered set
 
     def add(self, file, error):
         """Take the lines of an exception or a text about `file`."""
         for line in str(error).splitlines():
-            text = line.removeprefix(f"{file}: ")
-            about = self.files.setdefault(text, [])
-            if file not in about:
-                about.append(file)
+            self.files.setdefault(line.removeprefix(f"{file}: "), {})[file] = None
 
     def lines(self):
         for text, files in self.files.items():
             first, *others = map(str, files)
-            shown = ", ".join(map(os.path.basename, others[:3]))
-            dots = ", ..." if len(others) > 3 else ""
-            also = f" (and the same of {len(others)} more: {shown}{dots})" if others else ""
-            yield f"{first}: {text}{also}"
+            names = ", ".join(map(os.path.basename, others[:3])) + ", ..." * (len(others) > 3)
+            rest = f" (and the same of {len(others)} more: {names})" if others else ""
+            yield f"{first}: {text}{rest}"
 
     @contextmanager
     def of(self, file):
@@ -58,7 +54,7 @@ class Findings:
 
 @dataclass
 class Inspected:
-    """A plate that can be read: an entry of the request and what a look at its file found."""
+    """A plate that can be read: its entry of the request, and what its file holds."""
 
     entry: dict
     matrix: Matrix
@@ -76,7 +72,7 @@ class Inspected:
         return packed_size(self.n_cells, self.n_values(), matrix.n_genes, matrix.value_bytes)
 
     def rows_size(self):
-        """Bytes that packing needs besides, while it turns a CSC matrix."""
+        """Bytes that packing needs besides, while it rewrites a CSC matrix by rows."""
         return self.matrix.stored * (self.matrix.stored_bytes + 4) * (self.matrix.format == "csc")
 
 
@@ -124,14 +120,16 @@ def inspect_atlas(request):
                             findings.add(source, problem)
                         plates.append(_inspected(entry, facts["matrix"], chosen))
             usable[source] = facts
-    order = [(entry["plate"], entry["split"]) for entry in request["plates"]]
-    plates.sort(key=lambda plate: order.index((plate.entry["plate"], plate.entry["split"])))
+    plates.sort(key=lambda plate: request["plates"].index(plate.entry))
     _compare_sources(usable, findings)
     with findings.of("weights: balance"):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
     errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"])]
     errors += not_packed(request["plates"])
-    return errors or [*_empty_splits(census)], plates, census
+    if not errors:
+        empty = [split for split, n_cells in census.cells.items() if n_cells == 0]
+        errors = [f"atlas: {split}_plates: the {split} split has no cells" for split in empty]
+    return errors, plates, census
 
 
 def _inspected(entry, matrix, chosen):
@@ -140,21 +138,15 @@ def _inspected(entry, matrix, chosen):
     return Inspected(entry, matrix, n_cells, n_genes)
 
 
-def _empty_splits(census):
-    for split, n_cells in census.cells.items():
-        if n_cells == 0:
-            yield f"atlas: {split}_plates: the {split} split has no cells"
-
-
 def _unseen(census):
     """Warnings: classes of test cells that no train cell has."""
     for task, names in census.only_in_test().items():
         test = census.classes["test"][task]
         share = sum(test[name] for name in names) / census.cells["test"]
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
         yield (
             f"tasks: {task}: {len(names)} of {len(test)} classes of the test cells are never seen in "
-            f"training ({share:.1%} of the test cells): {shown}"
+            f"training ({share:.1%} of the test cells): {first}"
         )
 
 
@@ -175,22 +167,19 @@ def check_file(path):
 
 
 def inspect_source(file, request, findings):
-    """What is compared between files; the names of missing obs columns become findings."""
+    """What is compared between files; what is wrong with the matrix becomes a finding."""
     path = file.filename
     matrix = inspect_matrix(file, request["layer"], request["transform"] != "none")
     if matrix.format == "csc" and not request["plates"][0]["packed"]:
         findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
     if matrix.n_cells == 0:
         findings.add(path, "has no cells")
-    names = _first_names(member(file, "obs"))
+    obs = member(file, "obs")
+    index = obs["index"] if isinstance(obs, h5py.Dataset) else index_of(obs)
+    names = [str(name) for name in index[:100]]
     signature = hashlib.sha256(repr((matrix, names)).encode()).hexdigest()
     genes = gene_names(file, request["layer"])
     return {"matrix": matrix, "genes": genes, "signature": signature}
-
-
-def _first_names(obs):
-    index = obs["index"] if isinstance(obs, h5py.Dataset) else index_of(obs)
-    return [str(name) for name in index[:100]]
 
 
 def _row(plate):
@@ -211,40 +200,31 @@ def _row(plate):
 
 def _compare_sources(usable, findings):
     """The same genes in all files, and no file twice."""
-    paths = list(usable)
-    for path in paths[1:]:
+    first, seen = next(iter(usable), None), {}
+    for path, facts in usable.items():
         with findings.of(path):
-            check_same_genes(paths[0], usable[paths[0]]["genes"], path, usable[path]["genes"])
-    seen = {}
-    for path in paths:
+            check_same_genes(first, usable[first]["genes"], path, facts["genes"])
+    for path, facts in usable.items():
         status = os.stat(path)
-        for key in ((status.st_dev, status.st_ino), usable[path]["signature"]):
+        for key in ((status.st_dev, status.st_ino), facts["signature"]):
             if seen.setdefault(key, path) != path:
                 findings.add(path, f"holds the same cells as {seen[key]}; a plate may be used once")
                 break
 
 
 def _disk_problems(plates):
-    """Lines on disks without room for plates that are still to be packed, and CSC rows meanwhile."""
-    need, meanwhile = Counter(), Counter()
+    """Lines on disks without room for the plates still to be packed, and for the largest rows file."""
+    packed, rows = Counter(), Counter()
     for plate in plates:
-        packed = plate.entry["packed"]
-        if packed and not os.path.exists(packed):
-            folder = existing_folder(packed)
-            need[folder] += plate.packed_size()
-            meanwhile[folder] = max(meanwhile[folder], plate.rows_size())
-    for folder, size in (need + meanwhile).items():
+        path = plate.entry["packed"]
+        if path and not os.path.exists(path):
+            folder = next(above for above in Path(path).resolve().parents if above.exists())
+            packed[folder] += plate.packed_size()
+            rows[folder] = max(rows[folder], plate.rows_size())
+    for folder, size in (packed + rows).items():
         free = shutil.disk_usage(folder).free
         if size > free:
             yield (
                 f"{folder}: packing the plates needs about {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are "
                 "free; make space, set atlas: packed_dir to a larger disk, or atlas: pack: false"
             )
-
-
-def existing_folder(path):
-    """The nearest folder above `path` that is there."""
-    folder = Path(path).resolve().parent
-    while not folder.exists():
-        folder = folder.parent
-    return str(folder)

@@ -110,8 +110,6 @@ class Census:
 
     def only_in_test(self):
         """{task: sorted classes of test cells that no train cell has}, of tasks that have any."""
-        only = {
-            task: sorted(self.classes["test"][task].keys() - self.classes["train"][task].keys())
-            for task in self.tasks
-        }
+        train, test = self.classes["train"], self.classes["test"]
+        only = {task: sorted(test[task].keys() - train[task].keys()) for task in self.tasks}
         return {task: names for task, names in only.items() if names}

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import (
-    gene_names,
-    matrix_format,
-    matrix_name,
-    member,
-    open_h5ad,
-    readable,
-    var_name,
-)
+from cellshuffle.atlas.h5ad import gene_names, matrix_format, matrix_name, member, var_name
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import as_counts
@@ -43,13 +35,13 @@ class Matrix:
 def check_links(file, layer):
     """Raise InputError when matrix, obs or var reach into another file: those are not followed."""
     for name in (matrix_name(file, layer), var_name(file, layer), "obs"):
-        _check_links_below(file, name, member(file, name))
+        _check_links_below(member(file, name))
 
 
-def _check_links_below(file, name, here):
-    if isinstance(here, h5py.Group):
-        for part in here:
-            _check_links_below(file, f"{name}/{part}", member(here, part))
+def _check_links_below(element):
+    if isinstance(element, h5py.Group):
+        for part in element:
+            _check_links_below(member(element, part))
 
 
 def inspect_matrix(file, layer, needs_counts):
@@ -67,10 +59,10 @@ def inspect_matrix(file, layer, needs_counts):
         raise InputError("\n".join(f"{file.filename}: {problem}" for problem in problems))
     if format == "dense":
         check_stored(matrix)
-        samples = [(matrix[rows], None) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
+        samples = [(matrix[rows], []) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
         stored = n_cells * n_genes
     else:
-        samples, stored = _sparse_samples(matrix, format, n_cells, n_genes)
+        samples, stored = _sparse_samples(name, matrix, format, n_cells, n_genes)
     values = np.concatenate([np.ravel(data) for data, _ in samples] or [np.zeros(0)])
     problems = list(_value_problems(values, needs_counts))
     if problems:
@@ -80,37 +72,6 @@ def inspect_matrix(file, layer, needs_counts):
     integral = not (values != np.floor(values)).any()
     span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return Matrix(format, n_cells, n_genes, stored, *sizes, _signature(samples), *span, integral)
-
-
-def describe_matrices(files):
-    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)})."""
-    cells, matrices = [], {}
-    for path in files:
-        with open_h5ad(path) as file, readable(path):
-            layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
-            layers += list(file["layers"]) if "layers" in file else []
-            first = matrix_name(file, layers[0] if layers else None)
-            _, (n_cells, n_genes) = matrix_format(member(file, first))
-            cells.append(n_cells)
-            gene_names(file, layers[0] if layers else None)
-            matrices = matrices or {name or "X": _describe(file, name) for name in layers}
-    return cells, n_genes, matrices
-
-
-def _describe(file, layer):
-    """(whether the values of a matrix seem to be counts, words on them), judging by a sample."""
-    try:
-        matrix = inspect_matrix(file, layer, needs_counts=False)
-    except InputError as error:
-        line = str(error).splitlines()[0].removeprefix(f"{file.filename}: ")
-        return False, line.removeprefix(f"{matrix_name(file, layer)}: ")
-    if matrix.lowest == matrix.highest == 0:
-        return False, "nothing but zeros in a sample"
-    if matrix.lowest < 0:
-        return False, f"values from {matrix.lowest:.3g} to {matrix.highest:.3g}, scaled it seems"
-    if matrix.integral:
-        return True, f"whole numbers up to {matrix.highest:,.0f}, counts it seems"
-    return False, f"fractions up to {matrix.highest:.3g}, normalised it seems"
 
 
 def _shape_problems(file, layer, n_cells, n_genes):
@@ -127,8 +88,7 @@ def _shape_problems(file, layer, n_cells, n_genes):
 def check_stored(dataset):
     """Raise InputError when a dataset claims far more than its file can hold."""
     held = dataset.id.get_storage_size()
-    nothing = dataset.size > 0 and held == 0
-    if nothing or (dataset.nbytes > 2**30 and dataset.nbytes > 100_000 * held):
+    if (dataset.size and not held) or dataset.nbytes > max(2**30, 100_000 * held):
         raise InputError(
             f"{dataset.file.filename}: {dataset.name.strip('/')} claims {dataset.size} values, but only "
             f"{held} bytes of them are in the file"
@@ -142,14 +102,13 @@ def _runs(n_rows, length=RUN_ROWS):
     return [slice(start, min(start + length, n_rows)) for start in starts] if n_rows else []
 
 
-def _sparse_samples(matrix, format, n_cells, n_genes):
+def _sparse_samples(name, matrix, format, n_cells, n_genes):
     """([(data, indices) of a few runs of rows (CSC: columns)], number of stored values)."""
-    name = f"{matrix.file.filename}: {matrix.name.strip('/')}"
-    data, indices, indptr = (member(matrix, part) for part in ("data", "indices", "indptr"))
-    major, minor, axis = (
-        (n_cells, n_genes, "gene") if format == "csr" else (n_genes, n_cells, "row")
-    )
-    if not all(isinstance(part, h5py.Dataset) for part in (data, indices, indptr)):
+    parts = data, indices, indptr = [member(matrix, n) for n in ("data", "indices", "indptr")]
+    major, minor, axis = n_cells, n_genes, "gene"
+    if format == "csc":
+        major, minor, axis = n_genes, n_cells, "row"
+    if not all(isinstance(part, h5py.Dataset) for part in parts):
         raise InputError(f"{name}: data, indices and indptr must be arrays")
     if data.ndim != 1 or data.shape != indices.shape or indptr.shape != (major + 1,):
         raise InputError(
@@ -158,20 +117,21 @@ def _sparse_samples(matrix, format, n_cells, n_genes):
         )
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
         raise InputError(f"{name}: indices and indptr must be whole numbers")
-    for part in (data, indices, indptr):
+    for part in parts:
         check_stored(part)
     _check_pointers(indptr, len(data), name)
     samples = []
     for rows in _runs(major):
         low, high = int(indptr[rows.start]), int(indptr[rows.stop])
         part = slice(low, min(high, low + RUN_VALUES))
-        samples.append((data[part], indices[part]))
-        found = samples[-1][1]
-        if len(found) and not 0 <= int(found.min()) <= int(found.max()) < minor:
-            worst = int(found.max()) if found.max() >= minor else int(found.min())
+        values, columns = data[part], indices[part]
+        wrong = columns[(columns < 0) | (columns >= minor)]
+        if len(wrong):
+            worst = int(wrong.max()) if wrong.max() >= minor else int(wrong.min())
             raise InputError(
                 f"{name}: {axis} index {worst} is out of range, it must be between 0 and {minor - 1}"
             )
+        samples.append((values, columns))
     return samples, len(data)
 
 
@@ -193,19 +153,18 @@ def _value_problems(values, needs_counts):
         return
     finite = np.isfinite(values)
     if not finite.all():
-        share = 1 - finite.mean()
-        yield f"holds NaN or infinite values ({share:.2%} of the sampled ones)"
+        yield f"holds NaN or infinite values ({1 - finite.mean():.2%} of the sampled ones)"
     values = values[finite]
+    fractions = values[values != np.floor(values)]
     if needs_counts and (values < 0).any():
         yield (
             f"holds negative values (such as {values.min():g}), of which training: transform cannot take "
             "the logarithm; set transform: none, or atlas: layer to the matrix of counts"
         )
-    elif needs_counts and (values != np.floor(values)).any():
-        broken = values[values != np.floor(values)][0]
+    elif needs_counts and len(fractions):
         yield (
-            f"holds values that are no counts (such as {broken:g}), but training: transform expects counts; "
-            "set transform: none, or atlas: layer to the matrix of counts"
+            f"holds values that are no counts (such as {fractions[0]:g}), but training: transform expects "
+            "counts; set transform: none, or atlas: layer to the matrix of counts"
         )
 
 
@@ -213,6 +172,5 @@ def _signature(samples):
     digest = hashlib.sha256()
     for data, indices in samples:
         digest.update(np.asarray(data, np.float64).tobytes())
-        if indices is not None:
-            digest.update(np.asarray(indices, np.int64).tobytes())
+        digest.update(np.asarray(indices, np.int64).tobytes())
     return digest.hexdigest()

@@ -10,12 +10,12 @@ from cellshuffle.packing.origin import packed_format
 
 
 def not_packed(plates):
-    """A line about files that cellshuffle did not pack where packed plates go; plates: see check_atlas."""
+    """A line about files that cellshuffle did not pack where packed plates go; plates: see inspect_atlas."""
     packed = [plate["packed"] for plate in plates if plate["packed"]]
-    # Whether it is there is asked last: a run beside this one may be replacing it.
-    found = [path for path in packed if packed_format(path) is None and os.path.exists(path)]
+    # Existence is asked last: another run may be replacing the plate at this moment.
+    foreign = [path for path in packed if packed_format(path) is None and os.path.exists(path)]
     yield from _line_about(
-        found,
+        foreign,
         "was not packed by cellshuffle, or is damaged, and packing would overwrite it; move it away, or "
         "choose another atlas: packed_dir",
     )
@@ -26,11 +26,11 @@ def not_simulated(plates, table):
 
     plates: see check_atlas; table: path of the drug table.
     """
-    sources = dict.fromkeys(plate["source"] for plate in plates)
-    found = [path for path in sources if os.path.exists(path) and not is_simulated(path)]
-    found += [table] if os.path.exists(table) and not is_simulated_table(table) else []
+    checks = dict.fromkeys((plate["source"] for plate in plates), is_simulated)
+    checks[table] = is_simulated_table
+    foreign = [path for path, check in checks.items() if os.path.exists(path) and not check(path)]
     yield from _line_about(
-        found,
+        foreign,
         "was not simulated by cellshuffle, or is damaged, and would be overwritten by a simulated one; "
         "move it away, remove atlas: simulate from the configuration, or choose another atlas: dir",
     )
@@ -56,5 +56,5 @@ def is_simulated_table(path):
 
 def _line_about(paths, text):
     """One line about the first of `paths`, if there are any."""
-    also = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
-    yield from (f"{path}: {text}{also}" for path in paths[:1])
+    rest = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
+    yield from (f"{path}: {text}{rest}" for path in paths[:1])

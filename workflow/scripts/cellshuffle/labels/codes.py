@@ -19,16 +19,16 @@ def plate_labels(paths, tasks, max_cells=None):
     lookups = {
         task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")
     }
-    found = {task: [] for task in tasks}
+    pairs = {task: [] for task in tasks}
     missing, used = {}, 0
     for path in paths:
         with open_h5ad(path) as file:
             n_cells = cells_kept(n_rows(member(file, "obs")), used, max_cells)
             columns = {entry["column"] for entry in tasks.values()}
-            pairs = {column: read_codes(file, column, slice(n_cells)) for column in columns}
+            read = {column: read_codes(file, column, slice(n_cells)) for column in columns}
         used += n_cells
         for task, entry in tasks.items():
-            codes, values = pairs[entry["column"]]
+            codes, values = read[entry["column"]]
             unlabelled = int((codes < 0).sum())
             if unlabelled:
                 raise InputError(unlabelled_line(path, entry["column"], unlabelled))
@@ -37,10 +37,10 @@ def plate_labels(paths, tasks, max_cells=None):
                     if value not in lookups[task]:
                         missing.setdefault((task, value), []).append(count)
                 values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
-            found[task].append((codes, values))
+            pairs[task].append((codes, values))
     if missing:
         raise InputError("\n".join(missing_lines(missing, tasks)))
-    return found
+    return pairs
 
 
 def cells_kept(n_cells, used, max_cells):
@@ -87,9 +87,9 @@ def missing_lines(missing, tasks):
         )
 
 
-def class_names(found):
-    """Sorted distinct labels that at least one cell has, over all plates: list of str."""
-    return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in found)))
+def class_names(pairs):
+    """Sorted distinct labels that at least one cell has; pairs: (codes, labels) of each plate."""
+    return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in pairs)))
 
 
 def code_type(classes):
@@ -97,12 +97,11 @@ def code_type(classes):
     return np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
 
 
-def encode(found, names):
-    """Codes into `names`, one int array a plate."""
+def encode(pairs, names):
+    """Codes into `names`, one int array a plate; pairs: (codes, labels) of each plate."""
     place = {name: code for code, name in enumerate(names)}
-    for codes, values in found:
-        table = np.array([place.get(value, 0) for value in values.tolist()], np.int64)
-        yield table[codes] if len(codes) else np.zeros(0, np.int64)
+    for codes, values in pairs:
+        yield np.array([place.get(value, 0) for value in values.tolist()], np.int64)[codes]
 
 
 def balanced_codes(balance, classes, labels, paths):
@@ -111,16 +110,13 @@ def balanced_codes(balance, classes, labels, paths):
     classes: {task: class names}; labels: (n_train, n_tasks) codes; paths: of the train plates, read
     only for obs columns that are no task.
     """
-    if all(name in classes for name in balance):
-        columns = [list(classes).index(name) for name in balance]
-        return [classes[name] for name in balance], labels[:, columns]
-    names, codes = [], np.empty((len(labels), len(balance)), np.int32)
-    for position, name in enumerate(balance):
+    names, columns = [], []
+    for name in balance:
         if name in classes:
             names.append(classes[name])
-            codes[:, position] = labels[:, list(classes).index(name)]
+            columns.append(labels[:, list(classes).index(name)])
         else:
-            found = plate_labels(paths, {name: {"column": name}}, len(labels))[name]
-            names.append(class_names(found))
-            codes[:, position] = np.concatenate(list(encode(found, names[-1])))
-    return names, codes
+            pairs = plate_labels(paths, {name: {"column": name}}, len(labels))[name]
+            names.append(class_names(pairs))
+            columns.append(np.concatenate(list(encode(pairs, names[-1])), dtype=np.int32))
+    return names, np.stack(columns, axis=1)

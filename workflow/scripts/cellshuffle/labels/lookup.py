@@ -33,8 +33,7 @@ def _read_table(path, columns):
         from pyarrow import ArrowException, parquet
 
         try:
-            there = parquet.read_schema(path).names
-            _check_columns(path, columns, there)
+            _check_columns(path, columns, parquet.read_schema(path).names)
             table = parquet.read_table(path, columns=columns).to_pydict()
         except ArrowException as error:
             raise InputError(f"{path}: not a readable Parquet file ({error})") from None
@@ -49,7 +48,7 @@ def _read_table(path, columns):
         raise InputError(f"{path}: not a readable table ({error})") from None
 
 
-def _check_columns(path, columns, there):
+def _check_columns(path, columns, names):
     for column in columns:
-        if column not in there:
-            raise InputError(f"{path}: has no column '{column}' (it has: {', '.join(there)})")
+        if column not in names:
+            raise InputError(f"{path}: has no column '{column}' (it has: {', '.join(names)})")

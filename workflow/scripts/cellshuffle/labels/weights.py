@@ -33,14 +33,11 @@ def combination_rows(codes, balance, names, baseline=1000):
     n_classes = tuple(map(len, names))
     count = count_combinations(codes, n_classes)
     present = np.flatnonzero(count)
-    columns = [
-        np.array(values)[part]
-        for values, part in zip(names, np.unravel_index(present, n_classes), strict=True)
-    ]
+    codes = np.unravel_index(present, n_classes)
+    columns = [np.array(values)[k] for values, k in zip(names, codes, strict=True)]
     numbers = [count[present].tolist(), weight_of_count(count, baseline)[present].tolist()]
     header = [*balance, "count", "weight"]
-    rows = zip(*columns, *numbers, strict=True)
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [dict(zip(header, row, strict=True)) for row in zip(*columns, *numbers, strict=True)]
 
 
 def combine(codes, n_classes):
@@ -49,7 +46,7 @@ def combine(codes, n_classes):
 
 
 def possible_combinations(n_classes):
-    """Their number; InputError when there are too many to count."""
+    """Number of combinations of so many classes; InputError when there are too many to count."""
     possible = math.prod(n_classes)
     if possible > MAX_COMBINATIONS:
         raise InputError(

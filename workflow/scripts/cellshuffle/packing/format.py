@@ -39,7 +39,7 @@ def as_counts(values):
 
 
 def lay_out(path, indptr, types, n_genes):
-    """Create an h5ad with a CSR X of the given row pointers whose other arrays are still to be written.
+    """Create an h5ad with a CSR X that has its row pointers; its other arrays are still to be written.
 
     types: of data and indices. Returns the byte offsets of these two in the file. Raises InputError when the
     disk is too small.
@@ -49,11 +49,12 @@ def lay_out(path, indptr, types, n_genes):
 
     from cellshuffle.files import claim
 
+    folder = Path(path).parent
     need = int(indptr[-1]) * sum(np.dtype(t).itemsize for t in types) + indptr.nbytes
-    free = shutil.disk_usage(Path(path).parent).free
+    free = shutil.disk_usage(folder).free
     if need > free:
         raise InputError(
-            f"{Path(path).parent}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
+            f"{folder}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
         )
     with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
         packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})

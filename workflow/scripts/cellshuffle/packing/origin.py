@@ -4,8 +4,6 @@ import json
 import os
 from contextlib import suppress
 
-import h5py
-
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.files import sha256
@@ -26,11 +24,6 @@ def origin(layer, select, stamp):
     return json.dumps({"layer": layer, "select": select, "stamp": stamp}, sort_keys=True)
 
 
-def note_origin(path, text):
-    with h5py.File(path, "r+") as packed:
-        packed.attrs[NAME] = text
-
-
 def packed_format(path):
     """Number of the format of a packed plate, 0 of one from before formats had numbers.
 
@@ -44,7 +37,7 @@ def packed_format(path):
 
 
 def mark_outdated(paths):
-    """Have Snakemake pack again the plates that are in another format; yields a line on each.
+    """Have Snakemake pack plates of another format again; yields a line on each.
 
     Their modification time becomes the oldest there is, so that the published plates are newer.
     Parameters of the rule would not do: Snakemake knows them only in the folder from which it packed, and
@@ -72,14 +65,13 @@ def check_origin(path, text):
             f"{path}: another version packed it in format {number}, this one reads format {FORMAT}; delete "
             "it, and it is packed again"
         )
-    found = json.loads(attributes[NAME])
-    wanted = json.loads(text)
-    if wanted["stamp"] is None or found["stamp"] is None:
-        found["stamp"] = wanted["stamp"]
-    differ = [key for key in wanted if found.get(key) != wanted[key]]
+    packed_from, expected = json.loads(attributes[NAME]), json.loads(text)
+    if expected["stamp"] is None or packed_from["stamp"] is None:
+        packed_from["stamp"] = expected["stamp"]
     words = {"stamp": "another file", "layer": "another layer", "select": "other cells or genes"}
+    differ = [words[key] for key in expected if packed_from.get(key) != expected[key]]
     if differ:
         raise InputError(
-            f"{path}: was packed from {' and '.join(words[key] for key in differ)} by another run; delete "
-            "it, or give this run an atlas: packed_dir of its own"
+            f"{path}: was packed from {' and '.join(differ)} by another run; delete it, or give this run "
+            "an atlas: packed_dir of its own"
         )

@@ -14,7 +14,7 @@ from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
-from cellshuffle.packing.origin import note_origin, origin
+from cellshuffle.packing.origin import NAME, origin
 
 BLOCK = 2**22  # matrix elements held in memory at a time
 
@@ -51,35 +51,36 @@ def pack(
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
         indptr = _row_pointers(plate, select)
-        index = index_type(plate.n_genes)
-        try:
-            _write(file, plate, partial, layer, select, indptr, (COUNT_TYPE, index), report)
-        except _DoesNotFit:
-            _write(file, plate, partial, layer, select, indptr, (plate.dtype, index), report)
-        note_origin(partial, note or origin(layer, {}, None))
+        if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, report):
+            _write(file, plate, partial, layer, select, indptr, plate.dtype, report)
+        with h5py.File(partial, "r+") as packed:
+            packed.attrs[NAME] = note or origin(layer, {}, None)
 
 
-class _DoesNotFit(Exception):
-    """A value is no 16-bit count, so the plate keeps the type it came with."""
+def _write(file, plate, path, layer, select, indptr, data_type, report):
+    """Lay the file out through h5py, then write its two long arrays as plain bytes.
 
-
-def _write(file, plate, path, layer, select, indptr, types, report):
-    """Lay the file out through h5py, then write its two long arrays as plain bytes."""
-    offsets = lay_out(
-        path, indptr, types, plate.n_genes if select.genes is None else len(select.genes)
-    )
+    Returns whether all values fit: False when data_type is COUNT_TYPE and a value is no such count.
+    """
+    n_genes = plate.n_genes if select.genes is None else len(select.genes)
+    types = data_type, index_type(plate.n_genes)
+    offsets = lay_out(path, indptr, types, n_genes)
     with h5py.File(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
         copy_table(file, packed, var_name(file, layer), select.genes)
     done = 0
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
-            parts = (_fitting(rows.data, types[0]), rows.indices.astype(types[1]))
-            for part, offset in zip(parts, offsets, strict=True):
+            data = rows.data
+            data = as_counts(data) if data_type == COUNT_TYPE else data.astype(data_type)
+            if data is None:
+                return False
+            for part, offset in zip((data, rows.indices.astype(types[1])), offsets, strict=True):
                 out.seek(offset + done * part.itemsize)
                 out.write(part.data)
             done += len(rows.data)
             report(len(rows.indptr) - 1)
+    return True
 
 
 def _blocks(plate, select):
@@ -115,21 +116,10 @@ def _row_pointers(plate, select):
     """(n_rows + 1,) int64 of the packed plate; read from the source's own where that is enough."""
     if plate.format == "csr" and select.genes is None:
         counts = np.diff(plate.indptr)
-        counts = counts if select.rows is None else counts[select.rows]
+        counts = [counts if select.rows is None else counts[select.rows]]
     else:
         counts = [np.diff(rows.indptr) for rows in _blocks(plate, select)]
-        counts = np.concatenate(counts) if counts else np.zeros(0, np.int64)
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-
-
-def _fitting(values, dtype):
-    """`values` as `dtype`; _DoesNotFit when that is COUNT_TYPE and would change one."""
-    if dtype != COUNT_TYPE:
-        return values.astype(dtype)
-    counts = as_counts(values)
-    if counts is None:
-        raise _DoesNotFit
-    return counts
+    return np.cumsum(np.concatenate([[0], *counts]), dtype=np.int64)
 
 
 def _csc_to_csr(file, layer, path):
@@ -148,8 +138,7 @@ def _csc_to_csr(file, layer, path):
     types = (matrix["data"].dtype, np.int32)
     offsets = lay_out(path, pointers, types, shape[1])
     with h5py.File(path, "r+") as packed:
-        copy_table(file, packed, "obs")
-        copy_table(file, packed, var_name(file, layer))
+        copy_table(file, packed, var_name(file, layer))  # obs is copied from the source
     if pointers[-1] == 0:
         return
     data, genes = (
@@ -161,8 +150,7 @@ def _csc_to_csr(file, layer, path):
         cells = matrix["indices"][low : low + BLOCK]
         order = np.argsort(cells, kind="stable")
         cells = cells[order]
-        rank = np.arange(len(cells)) - np.searchsorted(cells, cells)
-        place = free[cells] + rank
+        place = free[cells] + np.arange(len(cells)) - np.searchsorted(cells, cells)
         data[place] = matrix["data"][low : low + BLOCK][order]
         genes[place] = np.searchsorted(indptr, low + order, side="right") - 1
         free += np.bincount(cells, minlength=shape[0])

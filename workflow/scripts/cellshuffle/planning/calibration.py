@@ -1,7 +1,6 @@
 """How fast this machine packs, reads and trains: the real code, for some seconds, on a small block."""
 
 import math
-import os
 import time
 from contextlib import suppress
 
@@ -23,12 +22,8 @@ from cellshuffle.training.state import new_state
 PACKED_CELLS = 512  # that the packing rate is measured on
 MAX_CELLS = 8192  # of the block
 SECONDS = 0.5  # of every measurement, at least one pass
-OF_ATLAS = (
-    "total_size",
-    "sampling_size",
-    "replace",
-    "drop_last",
-)  # keys that the block is too small for
+# Keys of a strategy that the block is too small for.
+TOO_LARGE = ("total_size", "sampling_size", "replace", "drop_last")
 
 
 def calibrate(survey, strategies, training, folder):
@@ -41,7 +36,7 @@ def calibrate(survey, strategies, training, folder):
     fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
     block = _block(survey, int(np.clip(fetch, 2048, MAX_CELLS)))
     packed, source = folder / "packed.h5ad", folder / "source.h5ad"
-    _write(source, _head(block, PACKED_CELLS), survey.n_genes, compression="gzip")
+    _write(source, block, survey.n_genes, PACKED_CELLS, compression="gzip")
     began = time.perf_counter()
     pack(source, packed)
     rates = {"pack": PACKED_CELLS / (time.perf_counter() - began), "device": device}
@@ -49,16 +44,15 @@ def calibrate(survey, strategies, training, folder):
     pack(source, packed)
     plates = Plates([packed])
     classes = {task: list(range(n)) for task, n in survey.n_classes.items()}
-    generator = np.random.default_rng(0)
-    labels = np.stack([generator.integers(0, len(c), len(plates)) for c in classes.values()], 1)
+    sizes = list(survey.n_classes.values())
+    labels = np.random.default_rng(0).integers(sizes, size=(len(plates), len(sizes)))
     rates["train"] = _training_rate(packed, labels, classes, training | {"device": device})
-    rates["load"] = {}
-    known = {}
+    rates["load"], measured = {}, {}
     for name, entry in strategies.items():
-        signature = str({k: v for k, v in entry.items() if k != "total_size"})
-        if signature not in known:
-            known[signature] = _loading_rate(plates, labels, entry, training)
-        rates["load"][name] = known[signature]
+        options = {key: value for key, value in entry.items() if key not in TOO_LARGE}
+        if str(options) not in measured:
+            measured[str(options)] = _loading_rate(plates, labels, options, training)
+        rates["load"][name] = measured[str(options)]
     return rates
 
 
@@ -98,8 +92,7 @@ def _training_rate(path, labels, classes, training):
 def _loading_rate(plates, labels, entry, training):
     """Cells a second of reading alone, in a strategy's order, from memory."""
     loading = loading_of(entry, training)
-    options = {k: v for k, v in entry.items() if k not in OF_ATLAS}
-    sampler = sampler_of(options, np.ones(len(plates)) if is_weighted(entry) else None)
+    sampler = sampler_of(entry, np.ones(len(plates)) if is_weighted(entry) else None)
     cells, epoch, began = 0, 0, time.perf_counter()
     while (seconds := time.perf_counter() - began) < SECONDS:
         for batch in epoch_batches(plates, sampler, labels, epoch=epoch, **loading):
@@ -110,15 +103,12 @@ def _loading_rate(plates, labels, entry, training):
 
 def _block(survey, n_cells):
     """Rows of the atlas's first plate, or made-up ones with as many genes and values a cell."""
-    for path, matrix_format in survey.files[:1]:
-        if matrix_format == "csc" or os.path.getsize(path) == 0:
-            continue
-        with suppress(InputError):
+    for path in survey.files[:1]:
+        with suppress(InputError):  # of a CSC matrix, say
             plates = Plates([path], max_cells=n_cells)
             if plates.n_genes == survey.n_genes and len(plates) >= PACKED_CELLS:
                 return plates[np.arange(len(plates))]
-    generator = np.random.default_rng(0)
-    genes = []
+    generator, genes = np.random.default_rng(0), []
     for _ in range(n_cells):
         # A few thousand genes are found in most cells, most genes in few.
         drawn = generator.exponential(survey.n_genes / 12, int(1.25 * survey.nonzeros) + 1)
@@ -128,21 +118,18 @@ def _block(survey, n_cells):
     return Rows(np.ones(indptr[-1], np.float32), np.concatenate(genes), indptr)
 
 
-def _head(rows, n_cells):
-    stop = rows.indptr[: n_cells + 1]
-    return Rows(rows.data[: stop[-1]], rows.indices[: stop[-1]], stop)
-
-
-def _write(path, rows, n_genes, compression=None):
-    """An h5ad that holds little but its matrix."""
-    n_cells = len(rows.indptr) - 1
+def _write(path, rows, n_genes, max_cells=MAX_CELLS, compression=None):
+    """An h5ad that holds little but the matrix of the first `max_cells` rows."""
+    indptr = rows.indptr[: max_cells + 1]
+    data, indices = rows.data[: indptr[-1]], rows.indices[: indptr[-1]]
+    shape = np.array([len(indptr) - 1, n_genes])
     with h5py.File(path, "w") as file:
         x = file.create_group("X")
-        x.attrs.update({"encoding-type": "csr_matrix", "shape": np.array([n_cells, n_genes])})
-        x.create_dataset("data", data=rows.data.astype(np.float32), compression=compression)
-        x.create_dataset("indices", data=rows.indices.astype(np.int32), compression=compression)
-        x.create_dataset("indptr", data=rows.indptr.astype(np.int64))
-        for name, length in (("obs", n_cells), ("var", n_genes)):
+        x.attrs.update({"encoding-type": "csr_matrix", "shape": shape})
+        x.create_dataset("data", data=data.astype(np.float32), compression=compression)
+        x.create_dataset("indices", data=indices.astype(np.int32), compression=compression)
+        x.create_dataset("indptr", data=indptr.astype(np.int64))
+        for name, length in zip(("obs", "var"), shape, strict=True):
             table = file.create_group(name)
             table.attrs["_index"] = "_index"
             table.create_dataset("_index", data=np.arange(length).astype("S"))

@@ -1,5 +1,6 @@
-"""What file names and obs columns are good for: plates, tasks, a split."""
+"""Plates, tasks and a split, proposed by the names of files and the values of obs columns."""
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -38,16 +39,13 @@ class Column:
 
     def is_plates(self):
         """Whether its values can be names of plates."""
-        names = self.is_complete() and 2 <= len(self.counts) <= 100
-        return names and all(re.fullmatch(PLATE_NAME, value) for value in self.counts)
-
-    def cells(self, values):
-        return sum(self.counts[value] for value in values)
+        few = self.is_complete() and 2 <= len(self.counts) <= 100
+        return few and all(re.fullmatch(PLATE_NAME, value) for value in self.counts)
 
 
 @dataclass
 class Split:
-    """Which cells to test on: plates that are files or values of a column, a fold, or some at random."""
+    """Which cells to test on: plates (files, or values of a column), a fold, or some at random."""
 
     n_train: int  # cells
     train: list | None = None  # plates; None: all files, divided by `column` or at random
@@ -56,7 +54,7 @@ class Split:
 
 
 def find_plates(folder):
-    """(h5ad files in `folder`, plate_file pattern, plates); InputError when there are none to be named."""
+    """(h5ad files, plate_file pattern, plates) of a folder; InputError without files, or for a bad name."""
     files = sorted(folder.glob("*.h5ad"), key=lambda path: natural_key(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files")
@@ -76,10 +74,10 @@ def read_columns(files):
     for path in files:
         with open_h5ad(path) as file, readable(path):
             names[path] = column_names(member(file, "obs"))
-    common = [name for name in names[files[0]] if all(name in there for there in names.values())]
+    common = [name for name in names[files[0]] if all(name in other for other in names.values())]
     if not common:
-        each = "; ".join(f"{path.name}: {', '.join(there)}" for path, there in names.items())
-        raise InputError(f"{files[0].parent}: no obs column is in all files ({each})")
+        columns = "; ".join(f"{path.name}: {', '.join(own)}" for path, own in names.items())
+        raise InputError(f"{files[0].parent}: no obs column is in all files ({columns})")
     census = count_cells(files, columns=common)
     return {
         name: Column(
@@ -110,32 +108,28 @@ def propose_split(plates, cells, columns):
     for name, column in columns.items():
         test = [value for value in column.counts if value.lower() in TEST_WORDS]
         if test and name.lower() in FOLD_WORDS and column.is_task():
-            return Split(column.cells(column.counts.keys() - test), None, test, name)
+            train = column.counts.keys() - test
+            return Split(sum(map(column.counts.get, train)), None, test, name)
     for name, column in columns.items():
         if any(word in name.lower() for word in PLATE_WORDS) and column.is_plates():
             *train, test = sorted(column.counts, key=natural_key)
-            return Split(column.cells(train), train, [test], name)
+            return Split(sum(map(column.counts.get, train)), train, [test], name)
     return Split(round(0.9 * sum(cells)))
 
 
 def name_pattern(names):
-    """(plate_file pattern, plates) of file names: what all have in common, and what tells them apart.
+    """(plate_file pattern, plates) of file names: what they have in common, and where they differ.
 
     Numbers stay numbers, so that a plate is 3 and not "3".
     """
     if len(names) == 1:
         return names[0], ["all"]
     start = _common(names)
-    end = _common([name[::-1] for name in names])[::-1]
-    shortest = min(map(len, names))
-    end = end[max(0, len(start) + len(end) - shortest) :]
-    while start and start[-1].isdigit():  # plate1 and plate10 have "plate" in common, not "plate1"
-        start = start[:-1]
-    while end and end[0].isdigit():
-        end = end[1:]
-    numbers = all(re.fullmatch(r"\d+", name[len(start) : len(name) - len(end)]) for name in names)
-    if not numbers:  # liver and lung have no "l" in common
-        start = re.sub(r"[A-Za-z0-9]+$", "", start)
+    end = _common([name[len(start) :][::-1] for name in names])[::-1]
+    start = re.sub(r"\d+$", "", start)  # plate1 and plate10 have "plate" in common, not "plate1"
+    end = re.sub(r"^\d+", "", end)
+    if not all(name[len(start) : len(name) - len(end)].isdecimal() for name in names):
+        start = re.sub(r"[A-Za-z0-9]+$", "", start)  # liver and lung have no "l" in common
         end = re.sub(r"^[A-Za-z0-9]+", "", end)
     plates = [name[len(start) : len(name) - len(end)] for name in names]
     if any(re.fullmatch(PLATE_NAME, plate) is None for plate in plates):
@@ -148,6 +142,5 @@ def name_pattern(names):
 
 def _common(names):
     """Longest common beginning."""
-    first, last = min(names), max(names)
-    same = next((k for k, letter in enumerate(first) if letter != last[k]), len(first))
-    return first[:same]
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)

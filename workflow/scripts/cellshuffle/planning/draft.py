@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.h5ad import gene_names, matrix_name, open_h5ad, readable
 from cellshuffle.errors import InputError
-from cellshuffle.inspection.matrix import describe_matrices
+from cellshuffle.inspection.matrix import inspect_matrix
 from cellshuffle.planning.columns import (
     MAX_CLASSES,
     count_cells,
@@ -18,6 +19,7 @@ from cellshuffle.planning.columns import (
     read_columns,
 )
 from cellshuffle.planning.proportions import STEPS, proposed
+from cellshuffle.planning.survey import matrix_shape
 
 ENOUGH_CELLS = 10  # of a combination, in the median, to be balanced
 # Runs of the repository itself: those of its configurations, and folders of results/.
@@ -32,17 +34,18 @@ def draft(folder, run=None):
     """
     folder = Path(folder)
     files, pattern, plates = find_plates(folder)
-    cells, genes, layers = describe_matrices(files)
+    cells, genes, layers = _describe_matrices(files)
     columns = read_columns(files)
     split = propose_split(plates, cells, columns)
     tasks = [name for name, column in columns.items() if column.is_task() and name != split.column]
+    contents = {name: _words(column) for name, column in columns.items()}
     if not tasks:
-        found = ", ".join(f"{name}: {_words(column)}" for name, column in columns.items())
-        raise InputError(f"{folder}: no obs column has 2 to {MAX_CLASSES} values ({found})")
+        listed = ", ".join(f"{name}: {words}" for name, words in contents.items())
+        raise InputError(f"{folder}: no obs column has 2 to {MAX_CLASSES} values ({listed})")
     keys = task_keys(tasks)
-    layer = next((name for name in layers if name.lower() in ("counts", "raw_counts")), None)
-    if layer is None and "X" not in layers:
-        layer = next(iter(layers))
+    entries = [f"{keys[name]}: {{column: {scalar(name)}}}" for name in tasks]
+    named = [name for name in layers if name.lower() in ("counts", "raw_counts")]
+    layer = next(iter(named if named or "X" in layers else layers), None)
     lines = [
         f"# Drafted from {len(files)} h5ad file{'s' * (len(files) > 1)} with {sum(cells):,} cells and "
         f"{genes:,} genes; every key is explained in config/README.md.",
@@ -56,39 +59,71 @@ def draft(folder, run=None):
         *(f"  #   {one_line(name)}: {one_line(words)}" for name, (_, words) in layers.items()),
         f"  layer: {scalar(layer)}",
         "# All obs columns, with their number of values over all files:",
-        *(f"#   {name}: {_words(column)}" for name, column in columns.items()),
+        *(f"#   {name}: {words}" for name, words in contents.items()),
         "tasks:",
-        *(f"  {keys[name]}: {{column: {scalar(name)}}}" for name in tasks[:4]),
-        *(f"  # {keys[name]}: {{column: {scalar(name)}}}" for name in tasks[4:]),
+        *(f"  {line}" for line in entries[:4]),
+        *(f"  # {line}" for line in entries[4:]),
         *_weights(files, tasks, keys, split.n_train / sum(cells)),
         *_training(split.n_train, layers[layer or "X"][0]),
     ]
     return "\n".join(lines) + "\n"
 
 
+def _describe_matrices(files):
+    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)})."""
+    cells, matrices = [], {}
+    for path in files:
+        with open_h5ad(path) as file, readable(path):
+            layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
+            layers += file.get("layers", [])
+            first = layers[0] if layers else None
+            n_cells, n_genes = matrix_shape(path, first)
+            cells.append(n_cells)
+            gene_names(file, first)  # raises InputError where they cannot be read
+            matrices = matrices or {name or "X": _describe_matrix(file, name) for name in layers}
+    return cells, n_genes, matrices
+
+
+def _describe_matrix(file, layer):
+    """(whether the values of a matrix seem to be counts, words on them), judging by a sample."""
+    try:
+        matrix = inspect_matrix(file, layer, needs_counts=False)
+    except InputError as error:
+        line = str(error).splitlines()[0].removeprefix(f"{file.filename}: ")
+        return False, line.removeprefix(f"{matrix_name(file, layer)}: ")
+    if matrix.lowest == matrix.highest == 0:
+        return False, "nothing but zeros in a sample"
+    if matrix.lowest < 0:
+        return False, f"values from {matrix.lowest:.3g} to {matrix.highest:.3g}, scaled it seems"
+    if matrix.integral:
+        return True, f"whole numbers up to {matrix.highest:,.0f}, counts it seems"
+    return False, f"fractions up to {matrix.highest:.3g}, normalised it seems"
+
+
 def _weights(files, tasks, keys, share):
     """Lines of the weights section; share: of the cells that are trained on."""
-    balanced, n_combinations, each = _sizes(files, tasks[:2], share)
+    balanced = tasks[:2]
+    n_combinations, median = _sizes(files, balanced, share)
     if len(balanced) == 1:
         why = "the only task"
-    elif each >= ENOUGH_CELLS:
+    elif median >= ENOUGH_CELLS:
         why = f"combinations of the first two tasks, {n_combinations:,} in all"
     else:
-        why = f"the first task; combinations with the second have {each:.2g} cells each, too few"
-        balanced, _, each = _sizes(files, tasks[:1], share)
+        why = f"the first task; combinations with the second have {median:.2g} cells each, too few"
+        balanced = tasks[:1]
+        _, median = _sizes(files, balanced, share)
     return [
         f"# Balanced by the weighted strategies: {why}.",
         "# The baseline is the count from which a combination is no longer rare: the median, at most 1000.",
         f"weights: {{balance: [{', '.join(keys[name] for name in balanced)}], "
-        f"min_count_baseline: {int(np.clip(each, 1, 1000))}}}",
+        f"min_count_baseline: {int(np.clip(median, 1, 1000))}}}",
     ]
 
 
 def _sizes(files, columns, share):
-    """(columns, number of their combinations, median train cells of one)."""
-    census = count_cells(files, columns=columns, balance=columns)
-    sizes = list(census.combinations.values())
-    return columns, len(sizes), share * float(np.median(sizes))
+    """(number of combinations of obs columns, median train cells of one)."""
+    sizes = list(count_cells(files, columns=columns, balance=columns).combinations.values())
+    return len(sizes), share * float(np.median(sizes))
 
 
 def _training(n_train, are_counts):
@@ -96,21 +131,18 @@ def _training(n_train, are_counts):
     own = proposed(n_train)
     fetch = own["batch_size"] * own["fetch_factor"]
     steps = own["epochs"] * math.ceil(n_train / own["batch_size"])
-    if are_counts:
-        transform = [
-            "# Counts are trained on as they are, as in the published runs; cp10k_log1p evens out how deeply",
-            "# cells were sequenced, log1p alone dampens large counts.",
-        ]
-    else:
-        transform = [
-            "# These are not counts, so they stay as they are: log1p and cp10k_log1p are for counts."
-        ]
+    advice = (
+        "# Counts are trained on as they are, as in the published runs; cp10k_log1p evens out how deeply"
+        "\n# cells were sequenced, log1p alone dampens large counts."
+        if are_counts
+        else "# These are not counts, so they stay as they are: log1p and cp10k_log1p are for counts."
+    )
     return [
         f"# Made for about {n_train:,} train cells. A fetch (batch_size x fetch_factor, {fetch:,} cells) is "
         f"{100 * fetch / n_train:.2g}% of them:",
         "# were it most of them, shuffling within it would be as good as random order. The epochs make",
         f"# {steps:,} steps; at this learning rate, far fewer than {STEPS:,} teach a model little.",
-        *transform,
+        advice,
         f"training: {{seeds: [0, 1, 2], epochs: {own['epochs']}, batch_size: {own['batch_size']}, "
         f"fetch_factor: {own['fetch_factor']}, learning_rate: 1.0e-4,",
         "           transform: none}",
@@ -119,26 +151,24 @@ def _training(n_train, are_counts):
 
 def _split(split):
     """Lines of the atlas section that say which cells are tested on."""
-    if split.train is None:
-        lines = ["  train_plates: [all]"]
-        if split.column:
-            test = flow_list(split.test)
-            return [*lines, f"  split: {{column: {scalar(split.column)}, test: {test}}}"]
+    train = f"  train_plates: {flow_list(split.train or ['all'])}"
+    if split.test is None:
         return [
-            *lines,
+            train,
             "  # One file, no column that looks like plates: about a tenth of the cells, each drawn",
             "  # independently, is tested on.",
             "  split: {fraction: 0.1, seed: 0}",
         ]
-    train = f"  train_plates: {flow_list(split.train)}"
-    test = f"  test_plates: {flow_list(split.test)}"
-    if not split.column:
-        return [train, "  # The last file is proposed to test on.", test]
+    column, test = scalar(split.column), flow_list(split.test)
+    if split.train is None:
+        return [train, f"  split: {{column: {column}, test: {test}}}"]
+    if split.column is None:
+        return [train, "  # The last file is proposed to test on.", f"  test_plates: {test}"]
     return [
         "  # One file: the values of this obs column are taken for the plates.",
-        f"  plate_column: {scalar(split.column)}",
+        f"  plate_column: {column}",
         train,
-        test,
+        f"  test_plates: {test}",
         "  # Or about a tenth of the cells, at random: train_plates: [all], no test_plates, no",
         "  # plate_column, and split: {fraction: 0.1, seed: 0}",
     ]
@@ -150,8 +180,8 @@ def _words(column):
         return "real numbers"
     text = f"{len(column.counts):,} values"
     if 0 < len(column.counts) <= 20:
-        words = ", ".join(f"{value} {size:,}" for value, size in column.counts.items())
-        text += f" ({one_line(words)})"
+        values = ", ".join(f"{value} {cells:,}" for value, cells in column.counts.items())
+        text += f" ({one_line(values)})"
     if column.unlabelled:
         text += f"; {column.unlabelled:,} cells have none"
     if column.unreadable:

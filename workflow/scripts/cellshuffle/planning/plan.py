@@ -14,7 +14,7 @@ from cellshuffle.planning.proportions import proportion_risks
 DAY = 86_400
 # An epoch's order is made before its first batch: seconds a training cell, measured at 95 million.
 ORDER_SECONDS, WEIGHTED_ORDER_SECONDS = 1e-7, 2e-7
-# Beside the work itself, seconds: a job starts Python and its libraries; tables and figures are drawn.
+# Seconds on top of the work itself: a job starts Python and its libraries; tables and figures are drawn.
 JOB_SECONDS, DRAWING_SECONDS = 3, 30
 
 
@@ -28,25 +28,24 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
-    at_once = 1 if rates["device"] != "cpu" else max(1, cores // threads)
     costs = {}
     for name, entry in strategies.items():
-        weighted = is_weighted(entry)
         draws = entry.get("total_size") or survey.cells["train"]
         # A thread reads ahead of the model: the slower of the two sets the pace.
         rate = min(rates["train"], rates["load"][name]) * training["world_size"]
-        order = WEIGHTED_ORDER_SECONDS if weighted else ORDER_SECONDS
+        order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) else ORDER_SECONDS
         epoch = draws / rate + order * survey.cells["train"]
-        test = survey.cells["test"] / max(rates["train"], 1)
+        one_training = epochs * (epoch + survey.cells["test"] / max(rates["train"], 1))
         costs[name] = {
             "cells_per_second": rate,
             "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
             "epoch": epoch,
-            "training": epochs * (epoch + test),
-            "seeds": seeds * epochs * (epoch + test),
+            "training": one_training,
+            "seeds": seeds * one_training,
             "memory": 1e6 * memory_mb[name],
         }
-    jobs = min(at_once, seeds * len(strategies))
+    on_cpu = rates["device"] == "cpu"
+    jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
     n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
     train = sum(cost["seeds"] for cost in costs.values()) / jobs
@@ -56,11 +55,11 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "jobs_at_once": jobs,
         "pack": pack,
         "total": pack + train,
-        "beside": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
+        "overhead": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
         "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
         "disk_free": shutil.disk_usage(existing).free,
         "memory": max(cost["memory"] for cost in costs.values()),
-        "memory_there": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
 
 
@@ -71,46 +70,46 @@ def packed_bytes(survey):
 
 def risks(survey, costs, config, device):
     """Sentences about what can go wrong, the worst first."""
-    found = [f"The run will be refused: {problem}" for problem in survey.problems]
+    texts = [f"The run will be refused: {problem}" for problem in survey.problems]
     if costs["disk"] > costs["disk_free"]:
-        found.append(
+        texts.append(
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
             "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
         )
-    if costs["jobs_at_once"] * costs["memory"] > costs["memory_there"]:
-        found.append(
+    if costs["jobs_at_once"] * costs["memory"] > costs["machine_memory"]:
+        texts.append(
             f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
-            f"this machine has {size(costs['memory_there'])}. Give fewer --cores, or --resources mem_mb=..."
+            f"this machine has {size(costs['machine_memory'])}. Give fewer --cores, or --resources mem_mb=..."
         )
     slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
     if slow:
         worst = max(slow, key=slow.get)
-        found.append(
+        texts.append(
             f"{len(slow)} of {len(costs['strategies'])} strategies take more than a day a training "
             f"here, {worst} {long_duration(slow[worst])}. Use a GPU or a cluster, or a pilot: "
             "atlas: max_train_cells."
         )
     for task, classes in survey.unseen.items():
         if classes:
-            shown = join_words(classes[:3]) + (" ..." if len(classes) > 3 else "")
-            found.append(
+            names = join_words(classes[:3]) + (" ..." if len(classes) > 3 else "")
+            texts.append(
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
-                f"alone ({shown}): no strategy can learn them."
+                f"alone ({names}): no strategy can learn them."
             )
     if survey.cells["train"]:
-        found += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
+        texts += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
     if config["training"]["device"] == "cuda" and device == "cpu":
-        found.append(
+        texts.append(
             "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
         )
     counts, baseline = survey.combinations, config["weights"]["min_count_baseline"]
     if counts is not None and len(counts) > 1 and baseline > 2 * counts.max():
-        found.append(
+        texts.append(
             f"weights: min_count_baseline {baseline:g} is far above the commonest combination "
             f"({counts.max():,} cells), so the weighted strategies hardly balance anything; "
             f"try {max(1, int(np.median(counts))):,}."
         )
-    return found
+    return texts
 
 
 def size(n_bytes):
@@ -148,7 +147,7 @@ def lines(survey, costs, config, rates):
     at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
     yield (
         f"memory        {size(costs['memory'])} a training, {at_once}; this machine has "
-        f"{size(costs['memory_there'])}"
+        f"{size(costs['machine_memory'])}"
     )
     yield ""
     yield from _table(costs["strategies"], seeds, rates)
@@ -160,10 +159,10 @@ def lines(survey, costs, config, rates):
         f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from memory; "
         "a slow disk makes it longer"
     )
-    yield f"beside it     {long_duration(costs['beside'])} to start the jobs and draw the figures"
-    found = risks(survey, costs, config, rates["device"])
-    yield f"largest risk  {found[0] if found else 'none seen'}"
-    for risk in found[1:]:
+    yield f"beside it     {long_duration(costs['overhead'])} to start the jobs and draw the figures"
+    largest, *others = risks(survey, costs, config, rates["device"]) or ["none seen"]
+    yield f"largest risk  {largest}"
+    for risk in others:
         yield f"also          {risk}"
 
 

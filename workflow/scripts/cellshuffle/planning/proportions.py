@@ -28,13 +28,13 @@ def proportion_risks(n_train, strategies, training):
 
     strategies, training: sections of the config.
     """
-    found = []
-    fetches = {
-        name: math.prod(loading_of(entry, training).values())
+    texts = []
+    large = {
+        name: cells
         for name, entry in strategies.items()
-        if not is_sequential(entry) or entry.get("shuffle")  # others do not shuffle a fetch
+        if (cells := math.prod(loading_of(entry, training).values())) > MAX_FETCH_SHARE * n_train
+        and (not is_sequential(entry) or entry.get("shuffle"))  # others do not shuffle a fetch
     }
-    large = {name: cells for name, cells in fetches.items() if cells > MAX_FETCH_SHARE * n_train}
     if large:
         worst = max(large, key=large.get)
         better = proposed(n_train)
@@ -44,7 +44,7 @@ def proportion_risks(n_train, strategies, training):
                 f" For so few cells, try batch_size {better['batch_size']}, fetch_factor "
                 f"{better['fetch_factor']}."
             )
-        found.append(
+        texts.append(
             f"A fetch (batch_size x fetch_factor, {large[worst]:,} cells) holds "
             f"{min(1, large[worst] / max(n_train, 1)):.0%} of the train cells in {worst}"
             f"{f' and {len(large) - 1} more' if len(large) > 1 else ''}: shuffled within it, cells come "
@@ -62,9 +62,9 @@ def proportion_risks(n_train, strategies, training):
     distance = steps[fewest] * training["learning_rate"]
     if 0 < distance < MIN_DISTANCE:
         epochs = math.ceil(2 * training["epochs"] * MIN_DISTANCE / distance)
-        found.append(
+        texts.append(
             f"A training of {fewest} takes {steps[fewest]:,.0f} steps, each of which moves a weight by "
             f"about the learning rate, {training['learning_rate']:g}: it may learn next to nothing. "
             f"Raise training: epochs to about {epochs:,}, or learning_rate."
         )
-    return found
+    return texts

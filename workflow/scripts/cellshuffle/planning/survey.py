@@ -24,7 +24,6 @@ TAHOE = {
     "nonzeros": 2_100,
     "classes": {"cell_line": 50, "drug": 380, "moa-broad": 4, "moa-fine": 27},
 }
-SIMULATED_NONZEROS = 0.07, 2_100  # a cell: share of the genes, and at most
 
 
 @dataclass
@@ -36,9 +35,7 @@ class Survey:
     cells: dict = field(default_factory=lambda: {"train": 0, "test": 0})
     to_pack: int = 0  # cells of plates that are not packed yet
     nonzeros: float = 0  # stored values a cell, on average
-    files: list = field(
-        default_factory=list
-    )  # (path, format of the matrix) of plates that are there
+    files: list = field(default_factory=list)  # paths of the plates that are there
     n_classes: dict = field(default_factory=dict)  # task -> classes in either split
     unseen: dict = field(default_factory=dict)  # task -> classes of the test split alone
     combinations: np.ndarray | None = None  # train cells of every combination that has any
@@ -56,48 +53,43 @@ def survey(request, simulate=None):
     if not missing:
         return _of_files(request)
     if simulate:
-        return _expected(request, _simulated(simulate, request), "as it will be simulated")
+        return _expected(request, _simulated(simulate), "as it will be simulated")
     if TAHOE["name"] in missing[0]:
         return _expected(request, TAHOE, "published sizes: the files are not here")
     raise InputError(f"{missing[0]}: there is no such plate (and {len(missing) - 1} more)")
 
 
-def _simulated(sizes, request):
+def _simulated(sizes):
+    """Facts as in TAHOE about a simulated atlas, were it of 14 plates."""
     lines, drugs = sizes["cell_lines"], sizes["drugs"]
-    classes = {"cell_line": lines, "drug": drugs, "moa-broad": 4, "moa-fine": min(27, drugs)}
     return {
-        "cells": len(request["plates"]) * sizes["cells_per_plate"],
+        "cells": 14 * sizes["cells_per_plate"],
         "test_plate": sizes["cells_per_plate"],
         "genes": sizes["genes"],
-        "nonzeros": min(SIMULATED_NONZEROS[0] * sizes["genes"], SIMULATED_NONZEROS[1]),
-        "classes": classes,
+        "nonzeros": min(0.07 * sizes["genes"], 2_100),  # stored values a cell
+        "classes": {"cell_line": lines, "drug": drugs, "moa-broad": 4, "moa-fine": min(27, drugs)},
     }
 
 
 def _expected(request, facts, words):
     """The Survey of an atlas of known sizes, whose files are not there."""
-    found = Survey(words, n_genes=facts["genes"], nonzeros=facts["nonzeros"])
-    train_plate = (facts["cells"] - facts["test_plate"]) // 13
-    if "name" not in facts:
-        train_plate = facts["test_plate"]
+    atlas = Survey(words, n_genes=facts["genes"], nonzeros=facts["nonzeros"])
     for plate in request["plates"]:
         is_test = plate["plate"] == "14" or plate["split"] == "test"
-        size = facts["test_plate"] if is_test else train_plate
-        used, limit = found.cells[plate["split"]], request["max_cells"][plate["split"]]
-        found.cells[plate["split"]] += cells_kept(size, used, limit)
-        found.to_pack += 0 if _is_packed(plate) else size
+        size = facts["test_plate"] if is_test else (facts["cells"] - facts["test_plate"]) // 13
+        used, limit = atlas.cells[plate["split"]], request["max_cells"][plate["split"]]
+        atlas.cells[plate["split"]] += cells_kept(size, used, limit)
+        atlas.to_pack += 0 if _is_packed(plate) else size
     for task, entry in request["tasks"].items():
         name = entry["lookup"]["value"] if entry.get("lookup") else entry["column"]
         if name not in facts["classes"]:
             raise InputError(
                 f"tasks: {task}: how many classes it has is not known without the plates"
             )
-        found.n_classes[task] = facts["classes"][name]
-    sizes = [
-        found.n_classes.get(name) or facts["classes"].get(name, 1) for name in request["balance"]
-    ]
-    found.possible_combinations = math.prod(sizes)
-    return found
+        atlas.n_classes[task] = facts["classes"][name]
+    sizes = facts["classes"] | atlas.n_classes
+    atlas.possible_combinations = math.prod(sizes.get(name, 1) for name in request["balance"])
+    return atlas
 
 
 def _of_files(request):
@@ -105,16 +97,16 @@ def _of_files(request):
     n_classes = {task: census.n_classes(task) for task in request["tasks"]}
     if len(plates) < len(request["plates"]) or 0 in n_classes.values():
         raise InputError("\n".join(errors))
-    found = Survey("counted in the files", plates[-1].n_genes, census.cells, problems=errors)
-    found.to_pack = sum(plate.n_cells for plate in plates if not _is_packed(plate.entry))
+    atlas = Survey("counted in the files", plates[-1].n_genes, census.cells, problems=errors)
+    atlas.to_pack = sum(plate.n_cells for plate in plates if not _is_packed(plate.entry))
     n_cells = sum(plate.n_cells for plate in plates)
-    found.nonzeros = sum(plate.n_values() for plate in plates) / max(n_cells, 1)
-    found.files = [(plate.entry["source"], plate.matrix.format) for plate in plates]
-    found.n_classes, found.unseen = n_classes, census.only_in_test()
-    found.possible_combinations = math.prod(map(census.n_classes, request["balance"]))
+    atlas.nonzeros = sum(plate.n_values() for plate in plates) / max(n_cells, 1)
+    atlas.files = [plate.entry["source"] for plate in plates]
+    atlas.n_classes, atlas.unseen = n_classes, census.only_in_test()
+    atlas.possible_combinations = math.prod(map(census.n_classes, request["balance"]))
     if census.combinations is not None:
-        found.combinations = np.array(list(census.combinations.values()), np.int64)
-    return found
+        atlas.combinations = np.array(list(census.combinations.values()), np.int64)
+    return atlas
 
 
 def _is_packed(plate):

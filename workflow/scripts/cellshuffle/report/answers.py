@@ -13,18 +13,13 @@ from cellshuffle.phrasing import (
     signed,
     test_set_name,
 )
+from cellshuffle.report.results import macro_f1
 
 # A strategy counts as fast as the fastest if it reaches this share of its speed; a smaller share is enough
 # where trainings take less than SHORT_SECONDS, since their speed varies more.
 SIMILAR_SPEED, SIMILAR_SPEED_IF_SHORT, SHORT_SECONDS = 0.9, 0.5, 10
 # Half width of the intervals of macro F1 above which a run that finds no difference is inconclusive.
 INCONCLUSIVE_HALF_WIDTH = 0.05
-
-
-def macro_f1(table, task=None):
-    """The macro F1 rows of the comparison table, of one task or all."""
-    rows = table[table["metric"] == "macro_f1"]
-    return rows if task is None else rows[rows["task"] == task]
 
 
 def verdicts(table, task, baseline):

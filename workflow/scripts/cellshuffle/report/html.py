@@ -72,30 +72,25 @@ def picture(svg_path, alt):
 
 
 def plain_table(header, rows):
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    cells = [[f"<td>{html.escape(str(cell))}</td>" for cell in row] for row in rows]
+    return _table("<table>", map(html.escape, header), cells)
 
 
 def sortable_table(header, rows):
     """rows: lists of (displayed text, value to sort by); '' sorts last."""
-    head = "".join(
-        f'<th><button class="sort" type="button">{html.escape(cell)}</button></th>'
-        for cell in header
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td data-value="{html.escape(str(value))}">{html.escape(str(text))}</td>'
-            for text, value in row
-        )
-        + "</tr>"
+    button = '<button class="sort" type="button">{}</button>'.format
+    cells = [
+        [f'<td data-value="{html.escape(str(v))}">{html.escape(str(text))}</td>' for text, v in row]
         for row in rows
-    )
-    return f'<table class="sortable"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    ]
+    return _table('<table class="sortable">', (button(html.escape(name)) for name in header), cells)
+
+
+def _table(opening, header, rows):
+    """header: content of its cells; rows: lists of cells; both as HTML."""
+    head = "".join(f"<th>{cell}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def chooser(label, column, options, chosen=""):

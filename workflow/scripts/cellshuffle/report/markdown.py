@@ -11,7 +11,8 @@ from cellshuffle.phrasing import (
     signed,
     test_set_name,
 )
-from cellshuffle.report.answers import macro_f1, n_compared, significant_differences, verdicts
+from cellshuffle.report.answers import n_compared, significant_differences, verdicts
+from cellshuffle.report.results import macro_f1
 
 
 def markdown_table(header, rows):
@@ -36,23 +37,14 @@ def comparison_markdown(table, config, baseline):
         "",
         "In brackets the rank among the strategies, 1 being the best.",
         "",
-        *markdown_table(
-            ["Strategy", *map(display_name, tasks)],
-            [
-                [display_name(s), *(_ranked(scores.loc[s, t, "macro_f1"]) for t in tasks)]
-                for s in strategies
-            ],
-        ),
+        *_macro_f1_table(scores, strategies, tasks, _ranked),
     ]
     if len(strategies) > 1:
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [
-            [
-                display_name(s),
-                *(mean_sd(*scores.loc[(s, task, m), ["mean", "sd"]]) for m in METRICS),
-            ]
+            [display_name(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)]
             for s in strategies
         ]
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
@@ -70,13 +62,7 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
         "",
         f"With 95% intervals over {over}. Bold: the interval excludes 0.",
         "",
-        *markdown_table(
-            ["Strategy", *map(display_name, tasks)],
-            [
-                [display_name(s), *(_difference(scores.loc[s, t, "macro_f1"]) for t in tasks)]
-                for s in others
-            ],
-        ),
+        *_macro_f1_table(scores, others, tasks, _difference),
         "",
         "## In words",
         "",
@@ -86,8 +72,20 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
     ]
 
 
+def _macro_f1_table(scores, strategies, tasks, text):
+    """Lines of a table of strategies and tasks; text: of a row of the comparison, for a cell."""
+    rows = [
+        [display_name(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies
+    ]
+    return markdown_table(["Strategy", *map(display_name, tasks)], rows)
+
+
+def _mean_sd(row):
+    return mean_sd(row["mean"], row["sd"])
+
+
 def _ranked(row):
-    return f"{mean_sd(row['mean'], row['sd'])} ({row['rank']})"
+    return f"{_mean_sd(row)} ({row['rank']})"
 
 
 def _difference(row):

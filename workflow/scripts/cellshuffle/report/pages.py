@@ -9,20 +9,7 @@ import cellshuffle
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, display_name, duration, in_sentence, signed
-from cellshuffle.report import answers
-from cellshuffle.report.html import (
-    SORT,
-    bullets,
-    chooser,
-    heading,
-    page,
-    paragraph,
-    picture,
-    plain_table,
-    preformatted,
-    sortable_table,
-    strong,
-)
+from cellshuffle.report import answers, html
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
             "scikit-learn", "matplotlib"]  # fmt: skip
@@ -43,26 +30,29 @@ def answers_page(results):
     header = ["Strategy", "Training cells per second", "Training time", "Waiting for data",
               "Peak memory", f"Time to macro F1 {results.target_score:.2f} on {task}"]  # fmt: skip
     parts = [
-        heading("Which strategy should I use?"),
-        strong(headline),
-        bullets(reasons) if reasons else "",
-        picture(
-            results.files.comparison_figure,
-            "Macro F1 of every strategy and task, with every seed",
+        html.heading("Which strategy should I use?"),
+        html.strong(headline),
+        html.bullets(reasons) if reasons else "",
+        html.picture(
+            results.files.comparison_figure, "Macro F1 of every strategy and task, with every seed"
         ),
-        heading("How sure is that?"),
-        bullets(answers.certainty(table, config, baseline, n_test)),
+        html.heading("How sure is that?"),
+        html.bullets(answers.certainty(table, config, baseline, n_test)),
         *(
-            paragraph(f"{display_name(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
+            html.paragraph(f"{display_name(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
             for t in results.tasks
         ),
-        heading("What does it cost?"),
-        plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
-        paragraph("Means over the seeds, on the machine of this run."),
-        picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
-        heading("Why does streaming fail?"),
-        bullets(answers.why(results)),
-        picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
+        html.heading("What does it cost?"),
+        html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
+        html.paragraph("Means over the seeds, on the machine of this run."),
+        html.picture(
+            results.files.tradeoff_figure, "Score against throughput, one point a strategy"
+        ),
+        html.heading("Why does streaming fail?"),
+        html.bullets(answers.why(results)),
+        html.picture(
+            results.files.why_figure, "Plates over an epoch and entropy of the minibatches"
+        ),
     ]
     return "".join(parts) + "\n"
 
@@ -86,11 +76,11 @@ def table_page(results):
         score = (METRIC_NAMES[row["metric"]], row["metric"])
         rows.append([*names, score, *cells, (row["verdict"], row["verdict"])])
     menus = [
-        chooser("Strategy", 0, [(s, display_name(s)) for s in results.strategies]),
-        chooser("Task", 1, [(t, display_name(t)) for t in results.tasks]),
-        chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
+        html.chooser("Strategy", 0, [(s, display_name(s)) for s in results.strategies]),
+        html.chooser("Task", 1, [(t, display_name(t)) for t in results.tasks]),
+        html.chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
     ]
-    return page("Comparison", *menus, sortable_table(header, rows), script=SORT)
+    return html.page("Comparison", *menus, html.sortable_table(header, rows), script=html.SORT)
 
 
 def settings_page(results, settings):
@@ -108,14 +98,14 @@ def settings_page(results, settings):
          duration(test_seconds[strategy, seed]), f"{last['peak_memory_mib']:,.0f} MiB"]
         for (strategy, seed), last in jobs.last().iterrows()
     ]  # fmt: skip
-    return page(
+    return html.page(
         "Settings",
-        heading("Configuration"),
-        preformatted(text),
-        heading("Software"),
-        plain_table(["Package", "Version"], software),
-        heading("Trainings"),
-        plain_table(["Strategy", "Seed", "Training", "Testing", "Peak memory"], rows),
+        html.heading("Configuration"),
+        html.preformatted(text),
+        html.heading("Software"),
+        html.plain_table(["Package", "Version"], software),
+        html.heading("Trainings"),
+        html.plain_table(["Strategy", "Seed", "Training", "Testing", "Peak memory"], rows),
     )
 
 

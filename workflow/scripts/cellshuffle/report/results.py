@@ -8,6 +8,12 @@ import pandas as pd
 from cellshuffle.analysis.comparison import baseline_of, job_of, read_predictions, read_table
 
 
+def macro_f1(table, task=None):
+    """The macro F1 rows of the comparison table, of one task or all."""
+    rows = table[table["metric"] == "macro_f1"]
+    return rows if task is None else rows[rows["task"] == task]
+
+
 class Results:
     """The files of a run, each read when it is first used.
 
@@ -43,14 +49,9 @@ class Results:
     @cached_property
     def history(self):
         """history.csv of every training in one table, with columns strategy and seed in front."""
-        tables = []
-        for path in self.files.history:
-            strategy, seed = job_of(path)
-            table = pd.read_csv(path)
-            table.insert(0, "seed", seed)
-            table.insert(0, "strategy", strategy)
-            tables.append(table)
-        return pd.concat(tables, ignore_index=True)
+        tables = {job_of(path): pd.read_csv(path) for path in self.files.history}
+        table = pd.concat(tables, names=["strategy", "seed"]).reset_index(["strategy", "seed"])
+        return table.reset_index(drop=True)
 
     @cached_property
     def totals(self):
@@ -94,25 +95,22 @@ class Results:
     @cached_property
     def headline_task(self):
         """`figures: task:`, else the task where strategies differ most, as a share of the best score."""
-        scores = self.comparison[self.comparison["metric"] == "macro_f1"]
-        spread = scores.groupby("task", sort=False)["mean"].agg(
-            lambda mean: 1 - mean.min() / max(mean.max(), 1e-9)
+        spread = (
+            macro_f1(self.comparison)
+            .groupby("task", sort=False)["mean"]
+            .agg(lambda mean: 1 - mean.min() / max(mean.max(), 1e-9))
         )
         return self.config["figures"].get("task") or spread.idxmax()
 
     def macro_f1(self, task):
         """The comparison's rows on macro F1 of a task, by strategy."""
-        table = self.comparison
-        return table[(table["metric"] == "macro_f1") & (table["task"] == task)].set_index(
-            "strategy"
-        )
+        return macro_f1(self.comparison, task).set_index("strategy")
 
     @cached_property
     def target_score(self):
         """The macro F1 on the headline task to be reached: a share of the best strategy's mean."""
-        return (
-            self.config["figures"]["target_share"] * self.macro_f1(self.headline_task)["mean"].max()
-        )
+        best = self.macro_f1(self.headline_task)["mean"].max()
+        return self.config["figures"]["target_share"] * best
 
     @cached_property
     def time_to_target(self):

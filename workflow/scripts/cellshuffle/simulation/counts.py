@@ -23,7 +23,7 @@ BURSTS_PER_BLOCK = 1_000_000  # some 50 MB of work arrays
 OBS_INDEX, VAR_INDEX = "BARCODE_SUB_LIB_ID", "gene_name"
 OBS_COLUMNS = ["sample", "gene_count", "tscp_count", "drugname_drugconc", "drug", "cell_line"]
 OBS_COLUMNS += ["sublibrary", "plate", "pass_filter"]
-SUBLIBRARIES, BEADS = 8, 192  # sublibraries a plate; barcodes of the second and third round
+SUBLIBRARIES, BEADS = 8, 192  # at least, a plate; barcodes of the second and third round
 
 
 def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed):
@@ -31,34 +31,30 @@ def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed)
     wells, dose, effects = design.plate_wells(plate, drugs, seed)
     well, line = design.plate_cells(plate, wells, effects, cells_per_plate, cell_lines, seed)
     barcodes, library, libraries = _barcodes(plate, well)
+    lines = [f"CVCL_{23 + 37 * k:04d}" for k in range(cell_lines)]  # as Cellosaurus writes them
+    names = design.drug_names(drugs)
+    treatments = [str([(names[drug], dose if drug else 0.0, "uM")]) for drug in wells]
+    minimal = design.rng(seed, design.QUALITY, plate).random(len(well)) < 0.1
     columns = {
         "sample": (well, [f"smp_{1000 + 100 * plate + k}" for k in range(len(wells))]),
-        "drugname_drugconc": (well, [_treatment(drug, dose, drugs) for drug in wells]),
-        "drug": (well, [design.drug_names(drugs)[drug] for drug in wells]),
-        "cell_line": (line, design.cell_line_names(cell_lines)),
+        "drugname_drugconc": (well, treatments),
+        "drug": (well, [names[drug] for drug in wells]),
+        "cell_line": (line, lines),
         "sublibrary": (library, libraries),
         "plate": (np.zeros(len(well), np.int64), [f"plate{plate}"]),
-        "pass_filter": (_quality(plate, len(well), seed), ["full", "minimal"]),
+        "pass_filter": (minimal.astype(np.int64), ["full", "minimal"]),
     }
     blocks = count_blocks(plate, wells[well], effects[well], line, genes, drugs, seed)
     write_h5ad(
         path,
         genes,
         (OBS_INDEX, []),
-        (VAR_INDEX, design.gene_names(genes)),
+        (VAR_INDEX, [f"GENE{k:05d}" for k in range(1, genes + 1)]),  # names of no real gene
         {name: _used(*column) for name, column in columns.items()},
         OBS_COLUMNS,
         _with_obs(blocks, barcodes),
         json.dumps({"plate": plate, "genes": genes, "drugs": drugs, "seed": seed}),
     )
-
-
-def _treatment(drug, dose, n_drugs):
-    return str([(design.drug_names(n_drugs)[drug], dose if drug else 0.0, "uM")])
-
-
-def _quality(plate, n_cells, seed):
-    return (design.rng(seed, design.QUALITY, plate).random(n_cells) < 0.1).astype(np.int64)
 
 
 def _used(codes, names):
@@ -74,7 +70,7 @@ def _barcodes(plate, well):
     A barcode says the well of the first round of splitting and a bead of the next two.
     """
     n_cells = len(well)
-    n_libraries = max(8, -(-n_cells // BEADS**2))
+    n_libraries = max(SUBLIBRARIES, -(-n_cells // BEADS**2))
     library = np.arange(n_cells) * n_libraries // n_cells
     names = [f"lib_{841 + n_libraries * (plate - 1) + k}" for k in range(n_libraries)]
 
@@ -103,11 +99,6 @@ def _with_obs(blocks, barcodes):
         start += len(lengths)
 
 
-def mean_bursts(genes):
-    """Bursts of an average cell, for about 270 expressed genes of 2,000 and 2,100 of 62,710."""
-    return 2500 * (genes / 2000) ** 0.33
-
-
 def count_blocks(plate, drug, effect, line, genes, n_drugs, seed):
     """Yield (row lengths, gene indices int32, counts float32) of consecutive blocks of cells.
 
@@ -118,8 +109,10 @@ def count_blocks(plate, drug, effect, line, genes, n_drugs, seed):
     share = np.outer(effect, [0.0, MECHANISM_SHARE, DRUG_SHARE])
     share[:, 0] = 1 - share.sum(axis=1)
     generator = design.rng(seed, design.COUNTS, plate)
-    depth = mean_bursts(genes) * generator.lognormal(0, 0.1) / DEPTH_SHAPE
-    rows = max(1, int(BURSTS_PER_BLOCK / mean_bursts(genes)))
+    # Bursts of an average cell: it expresses about 270 genes of 2,000, and 2,100 of 62,710.
+    mean_bursts = 2500 * (genes / 2000) ** 0.33
+    depth = mean_bursts * generator.lognormal(0, 0.1) / DEPTH_SHAPE
+    rows = max(1, int(BURSTS_PER_BLOCK / mean_bursts))
     for start in range(0, len(drug), rows):
         block = slice(start, start + rows)
         size = depth * generator.gamma(DEPTH_SHAPE, size=(len(deck[block]), 1))

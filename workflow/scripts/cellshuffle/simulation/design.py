@@ -58,16 +58,6 @@ def drug_names(n_drugs):
     return names
 
 
-def cell_line_names(n_lines):
-    """Accessions as Cellosaurus writes them."""
-    return [f"CVCL_{23 + 37 * k:04d}" for k in range(n_lines)]
-
-
-def gene_names(n_genes):
-    """Names that no real gene has."""
-    return [f"GENE{k:05d}" for k in range(1, n_genes + 1)]
-
-
 def drug_set(number, n_drugs):
     """Drug codes of a set, the control not among them.
 
@@ -98,9 +88,8 @@ def drug_mechanisms(n_drugs, seed):
     generator = rng(seed, ASSIGNMENT)
     drawn = generator.choice(n_mechanisms, n_drugs - 1, p=share / share.sum())
     drawn[:n_mechanisms] = np.arange(n_mechanisms)
-    place = generator.permutation(n_mechanisms)[drawn] + generator.normal(
-        0, LAYOUT_NOISE, n_drugs - 1
-    )
+    place = generator.permutation(n_mechanisms)[drawn]
+    place = place + generator.normal(0, LAYOUT_NOISE, len(place))
     codes = np.concatenate([[-1], drawn[np.argsort(place)]])
     lookalike, mek = drug_set(1, n_drugs)[0], np.flatnonzero(codes == 0)[0]
     codes[[lookalike, mek]] = codes[[mek, lookalike]]

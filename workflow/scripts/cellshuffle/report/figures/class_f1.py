@@ -3,15 +3,7 @@
 import numpy as np
 
 from cellshuffle.phrasing import display_name, test_set_name
-from cellshuffle.report.figures.style import (
-    footnote,
-    grid_of,
-    legend,
-    legend_height,
-    new_figure,
-    strategy_styles,
-    title,
-)
+from cellshuffle.report.figures import style
 
 
 def f1_of_confusion(counts):
@@ -24,29 +16,23 @@ def f1_of_confusion(counts):
 def draw(results):
     """The figure, from the saved predictions of all trainings."""
     strategies, tasks = results.strategies, results.tasks
-    rows, columns = grid_of(len(tasks))
-    figure = new_figure(0.25 + legend_height(strategies) + 1.75 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False)
+    figure, grid = style.panels(len(tasks), 0.25 + style.legend_height(strategies), 1.75)
     for axes, task in zip(grid.flat, tasks, strict=False):
         counts, _ = results.confusion(task)
-        for strategy, style in strategy_styles(strategies).items():
+        for strategy, appearance in style.strategy_styles(strategies).items():
             f1 = f1_of_confusion(counts[strategy])
             n = len(f1)
-            every = max(1, n // 12)
-            axes.plot(np.arange(1, n + 1), f1, color=style["color"], linestyle=style["linestyle"],
-                      marker=style["marker"], markevery=every, markersize=3,
+            axes.plot(np.arange(1, n + 1), f1, **appearance, markevery=max(1, n // 12), markersize=3,
                       markeredgewidth=0, linewidth=1.1)  # fmt: skip
         axes.set_xlim(0.5, n + 0.5)
         axes.set_ylim(0, 1.02)
         axes.locator_params(axis="x", integer=True, nbins=7)
         axes.grid(axis="y")
-        title(axes, display_name(task))
+        style.title(axes, display_name(task))
         axes.set_xlabel(f"rank of the class, best first (of {n})")
         axes.set_ylabel("F1 of the class")
-    for axes in grid.flat[len(tasks) :]:
-        axes.set_visible(False)
     figure.align_ylabels(grid)
-    test_set = test_set_name(results.config)
-    footnote(figure, f"classes present on {test_set}; predictions of all seeds together")
-    legend(figure, strategies)
+    where = f"classes present on {test_set_name(results.config)}"
+    style.footnote(figure, f"{where}; predictions of all seeds together")
+    style.legend(figure, strategies)
     return figure

@@ -4,31 +4,18 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from cellshuffle.phrasing import display_name, mean_sd, test_set_name
-from cellshuffle.report.figures.style import (
-    GREY,
-    footnote,
-    grid_of,
-    new_figure,
-    strategy_rows,
-    strategy_styles,
-    title,
-    value_label,
-)
+from cellshuffle.report.figures import style
 
 
 def draw(results):
     """The figure, from metrics.csv, comparison.csv and, where asked for, published scores."""
     strategies, tasks = results.strategies, results.tasks
-    rows, columns = grid_of(len(tasks))
-    figure = new_figure(0.5 + rows * (0.62 + 0.2 * len(strategies)))
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    marked = False
-    for axes, task in zip(grid.flat, tasks, strict=False):
-        marked |= _panel(axes, task, results)
-    for axes in grid.flat[len(tasks) :]:
-        axes.set_visible(False)
-    footnote(figure, f"macro F1 on {test_set_name(results.config)} (0 to 1, higher is better)")
-    _legend(figure, marked, len(results.config["training"]["seeds"]))
+    figure, grid = style.panels(len(tasks), 0.5, 0.62 + 0.2 * len(strategies), sharey=True)
+    marked = [_panel(axes, task, results) for axes, task in zip(grid.flat, tasks, strict=False)]
+    style.footnote(
+        figure, f"macro F1 on {test_set_name(results.config)} (0 to 1, higher is better)"
+    )
+    _legend(figure, any(marked), len(results.config["training"]["seeds"]))
     return figure
 
 
@@ -40,8 +27,8 @@ def _panel(axes, task, results):
     published = _published_values(results.published, task)
     reach = (means["mean"] + means["sd"].fillna(0)).max()
     top = max([scores["value"].max(), reach, *published.values(), 1e-3])
-    for row, (strategy, style) in enumerate(strategy_styles(results.strategies).items()):
-        colour, marker = style["color"], style["marker"]
+    for row, (strategy, appearance) in enumerate(style.strategy_styles(results.strategies).items()):
+        colour, marker = appearance["color"], appearance["marker"]
         mean, sd = means.loc[strategy, ["mean", "sd"]]
         axes.barh(row, mean, height=0.62, color=colour, alpha=0.28, linewidth=0)
         axes.errorbar(
@@ -57,11 +44,11 @@ def _panel(axes, task, results):
         if strategy in published:
             axes.plot(published[strategy], row, "|", color="black", markersize=9, markeredgewidth=1.4,
                       zorder=4, clip_on=False)  # fmt: skip
-        value_label(axes, row, mean_sd(mean, sd))
-    strategy_rows(axes, results.strategies)
+        style.value_label(axes, row, mean_sd(mean, sd))
+    style.strategy_rows(axes, results.strategies)
     axes.set_xlim(0, min(1, top * 1.05))
     axes.locator_params(axis="x", nbins=5)
-    title(axes, display_name(task))
+    style.title(axes, display_name(task))
     return bool(published)
 
 
@@ -74,12 +61,12 @@ def _published_values(published, task):
 
 def _legend(figure, marked, n_seeds):
     handles = [
-        Line2D([], [], color=GREY, marker="o", linestyle="none", markersize=3.5,
+        Line2D([], [], color=style.GREY, marker="o", linestyle="none", markersize=3.5,
                label="one seed" if n_seeds > 1 else "the only seed"),
     ]  # fmt: skip
     if n_seeds > 1:
         handles.append(
-            Line2D([], [], color=GREY, marker="|", markersize=9, markeredgewidth=1.6, linewidth=1,
+            Line2D([], [], color=style.GREY, marker="|", markersize=9, markeredgewidth=1.6, linewidth=1,
                    label="mean ± standard deviation over seeds")
         )  # fmt: skip
     if marked:

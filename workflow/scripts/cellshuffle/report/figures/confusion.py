@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 
 from cellshuffle.phrasing import display_name, in_sentence, natural_key, test_set_name
-from cellshuffle.report.figures.style import new_figure
+from cellshuffle.report.figures import style
 
 NAMED, FEW = 60, 9  # every class is named up to this many classes and strategies
 LONG = 40  # characters of a class name that are shown
@@ -30,7 +30,7 @@ def draw(results, task):
     down = -(-len(strategies) // across)
     tall = max(side * len(rows) / len(columns), 0.55)
     height = down * (tall + (0.3 if len(strategies) <= FEW else 0.4)) + label + 0.75
-    figure = new_figure(height, max(7.2, across * side + label + 0.9))
+    figure = style.new_figure(height, max(7.2, across * side + label + 0.9))
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes, strategy in zip(grid.flat, strategies, strict=False):
         matrix = counts[strategy][np.ix_(rows, columns)]

@@ -1,18 +1,9 @@
 """Score and loss against cells seen and against training time, a row of panels per task."""
 
-import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from cellshuffle.phrasing import display_name, test_set_name
-from cellshuffle.report.figures.style import (
-    footnote,
-    legend,
-    legend_height,
-    new_figure,
-    short_ticks,
-    strategy_styles,
-    time_unit,
-    title,
-)
+from cellshuffle.report.figures import style
 
 MANY = 8  # with more strategies than this, bands of the seeds' range would cover the lines
 
@@ -20,53 +11,54 @@ MANY = 8  # with more strategies than this, bands of the seeds' range would cove
 def draw(results):
     """The figure, from the histories of all trainings."""
     strategies, tasks, history = results.strategies, results.tasks, results.history
-    figure = new_figure(0.6 + legend_height(strategies) + 1.32 * len(tasks))
+    figure = style.new_figure(0.6 + style.legend_height(strategies) + 1.32 * len(tasks))
     grid = figure.subplots(len(tasks), 4, squeeze=False, sharex="col")
-    divisor, unit = time_unit(history["train_seconds"].max())
+    divisor, unit = style.time_unit(history["train_seconds"].max())
     history = history.assign(time=history["train_seconds"] / divisor)
     for task, row in zip(tasks, grid, strict=True):
         columns = [(f"{task}/macro_f1", "cells_seen"), (f"{task}/macro_f1", "time"),
                    (f"{task}/loss", "cells_seen"), (f"{task}/loss", "time")]  # fmt: skip
         for axes, (y, x) in zip(row, columns, strict=True):
-            for strategy, style in strategy_styles(strategies).items():
-                _curve(axes, history[history["strategy"] == strategy], x, y, style, len(strategies))
+            for strategy, appearance in style.strategy_styles(strategies).items():
+                table = history[history["strategy"] == strategy]
+                _curve(axes, table, x, y, appearance, len(strategies))
             axes.grid(axis="y")
             axes.set_xlim(left=0)
-            short_ticks(axes.xaxis, 4)
+            style.short_ticks(axes.xaxis, 4)
         _score_axes(row[:2], display_name(task))
         _loss_axes(row[2:])
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
     figure.align_ylabels(grid)
-    footnote(figure, f"macro F1 and loss on {test_set_name(results.config)}")
-    legend(figure, strategies)
+    style.footnote(figure, f"macro F1 and loss on {test_set_name(results.config)}")
+    style.legend(figure, strategies)
     return figure
 
 
-def _curve(axes, table, x, y, style, n_strategies):
+def _curve(axes, table, x, y, appearance, n_strategies):
     """Mean over seeds, with the seeds' range as a band; x is the seeds' mean at each epoch."""
     epochs = table.groupby("epoch")
     along, mean = epochs[x].mean(), epochs[y].mean()
     one = len(along) == 1
     if n_strategies <= MANY and table["seed"].nunique() > 1:
         axes.fill_between(
-            along, epochs[y].min(), epochs[y].max(), color=style["color"], alpha=0.3 if one else 0.16,
-            linewidth=1.2 if one else 0,
+            along, epochs[y].min(), epochs[y].max(), color=appearance["color"],
+            alpha=0.3 if one else 0.16, linewidth=1.2 if one else 0,
         )  # fmt: skip
     few = len(along) <= 12 and n_strategies <= MANY
     axes.plot(
-        along, mean, color=style["color"], linestyle=style["linestyle"], linewidth=1.2,
-        marker=style["marker"], markevery=1 if few else [len(along) - 1],
+        along, mean, **appearance, linewidth=1.2, markevery=1 if few else [len(along) - 1],
         markersize=4 if one else 2.6, markeredgewidth=0,
     )  # fmt: skip
 
 
 def _score_axes(pair, task):
     top = max(axes.dataLim.y1 for axes in pair) * 1.06
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)
     for axes in pair:
         axes.set_ylim(0, max(top, 1e-3))
-        axes.yaxis.set_major_locator(_score_ticks(top))
-    title(pair[0], task, 42)
+        axes.set_yticks([tick for tick in ticks if 0 <= tick <= min(top, 1.0)])
+    style.title(pair[0], task, 42)
     pair[0].set_ylabel("macro F1")
     pair[1].tick_params(labelleft=False)
 
@@ -77,13 +69,6 @@ def _loss_axes(pair):
     margin = max(0.06 * (high - low), 0.01 * high, 1e-3)
     for axes in pair:
         axes.set_ylim(low - margin, high + margin)
-        short_ticks(axes.yaxis, 4)
+        style.short_ticks(axes.yaxis, 4)
     pair[0].set_ylabel("loss (nats)")
     pair[1].tick_params(labelleft=False)
-
-
-def _score_ticks(top):
-    from matplotlib.ticker import FixedLocator, MaxNLocator
-
-    steps = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(0, top)
-    return FixedLocator(np.array([s for s in steps if 0 <= s <= min(top, 1.0)]))

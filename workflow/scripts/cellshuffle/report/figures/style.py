@@ -60,6 +60,16 @@ def grid_of(n, columns=2):
     return -(-n // columns), columns
 
 
+def panels(n, margin, height, **sharing):
+    """(figure, grid of axes) with room for n panels, two in a row; sizes in inches; sharing: of axes."""
+    rows, columns = grid_of(n)
+    figure = new_figure(margin + rows * height)
+    grid = figure.subplots(rows, columns, squeeze=False, **sharing)
+    for axes in grid.flat[n:]:
+        axes.set_visible(False)
+    return figure, grid
+
+
 def legend_grid(strategies, width=WIDTH):
     """Rows and columns of the legend of the strategies, by the length of their names."""
     longest = max(len(display_name(s)) for s in strategies)

@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cellshuffle.configuration.sweep import is_swept
 from cellshuffle.phrasing import in_sentence, test_set_name
-from cellshuffle.report.figures.style import new_figure, short_number
+from cellshuffle.report.figures import style
 
 NAMES = {
     "BlockShuffling": "Without replacement",
@@ -41,7 +41,7 @@ def heat_maps(table, task, config):
         ("plate_entropy", "Plate diversity", "entropy of a minibatch (bits)", Normalize),
         ("score", "Score", f"macro F1, {in_sentence(task)}, {test_set_name(config)}", Normalize),
     ]  # fmt: skip
-    figure = new_figure(0.5 + 2.2 * len(samplers))
+    figure = style.new_figure(0.5 + 2.2 * len(samplers))
     grid = figure.subplots(len(samplers), 3, squeeze=False, sharex=True, sharey=True)
     for k, (column, title, unit, scale) in enumerate(quantities):
         low, high = table[column].min(), table[column].max()
@@ -58,7 +58,7 @@ def heat_maps(table, task, config):
         if scale is LogNorm:
             bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))
             bar.minorlocator = NullLocator()
-        bar.formatter = FuncFormatter(short_number)
+        bar.formatter = FuncFormatter(style.short_number)
         bar.update_ticks()
     return figure
 
@@ -80,7 +80,7 @@ def _map(axes, table, column, norm):
 
 def _text(value):
     return (
-        short_number(float(f"{value:.2g}"))
+        style.short_number(float(f"{value:.2g}"))
         if value >= 100
         else f"{value:z.{2 if value >= 1 else 3}f}"
     )

@@ -9,14 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from cellshuffle.labels.weights import weight_of_count
 from cellshuffle.loading.samplers import is_weighted
 from cellshuffle.phrasing import display_name, in_sentence, join_words
-from cellshuffle.report.figures.style import (
-    GREY,
-    legend,
-    legend_height,
-    new_figure,
-    short_number,
-    strategy_styles,
-)
+from cellshuffle.report.figures import style
 
 ENDS = 0.05  # share of the combinations that the rarest, and the commonest, are
 
@@ -27,10 +20,10 @@ def draw(results):
     shown = _shown(config, results.baseline)
     names = ["\n".join(wrap(display_name(strategy), 18)) for strategy in shown]
     lines = sum(name.count("\n") + 1 for name in names)
-    figure = new_figure(max(3.1, 1 + 0.13 * lines) + legend_height(shown))
+    figure = style.new_figure(max(3.1, 1 + 0.13 * lines) + style.legend_height(shown))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.05])
     count = combinations["count"].to_numpy()
-    styles = strategy_styles(results.strategies)
+    styles = style.strategy_styles(results.strategies)
     _weights(left, count, combinations["weight"].to_numpy(), config)
     _draws(middle, draws, styles, shown)
     _ends(right, draws, styles, shown)
@@ -40,7 +33,7 @@ def draw(results):
         axes.set_xscale("log")
         _log_ticks(axes.xaxis, count)
         axes.set_xlabel("\n".join(["cells of the combination:", *wrap(parts, 30)]))
-    legend(figure, results.strategies, shown=shown)
+    style.legend(figure, results.strategies, shown=shown)
     return figure
 
 
@@ -55,7 +48,7 @@ def _weights(axes, count, weight, config):
     order = np.argsort(count)
     baseline = config["weights"]["min_count_baseline"]
     curves = {0: weight_of_count(count, 0), baseline: weight}
-    for (value, curve), colour in zip(curves.items(), (GREY, "#0072B2"), strict=False):
+    for (value, curve), colour in zip(curves.items(), (style.GREY, "#0072B2"), strict=False):
         axes.plot(count[order], curve[order], ".", color=colour, markersize=2.5, alpha=0.5,
                   rasterized=True)  # fmt: skip
         axes.plot([], [], "o", color=colour, label=f"baseline {value:,}")
@@ -71,7 +64,7 @@ def _log_ticks(axis, values):
     """Labels at 1, 10, 100 ..., and between them where the values span little."""
     wide = values.max() >= 50 * values[values > 0].min()
     axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    axis.set_major_formatter(short_number)
+    axis.set_major_formatter(style.short_number)
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -88,7 +81,7 @@ def _draws(axes, draws, styles, shown):
         top = max(top, table["drawn"].max(), table["count"].max())
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(-0.3, top * 1.5)
-    axes.yaxis.set_major_formatter(short_number)
+    axes.yaxis.set_major_formatter(style.short_number)
     axes.grid()
     axes.set_ylabel("cells drawn in an epoch")
     axes.set_title("Draws")
@@ -116,7 +109,7 @@ def _ends(axes, draws, styles, shown):
         axes.plot([rare, common], [row, row], color=colour, linewidth=1.2, zorder=1)
         axes.plot(common, row, "o", color=colour, markersize=8, markeredgecolor="white")
         axes.plot(rare, row, "o", color=colour, markersize=4, markeredgecolor="white")
-    axes.axvline(1, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+    axes.axvline(1, color=style.GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, axes.dataLim.x1 * 1.1)
@@ -126,7 +119,7 @@ def _ends(axes, draws, styles, shown):
     ranked = np.sort(draws[shown[0]]["count"])
     n = max(1, round(ENDS * len(ranked)))
     handles = [
-        Line2D([], [], color=GREY, marker="o", linestyle="none", markersize=size, label=label)
+        Line2D([], [], color=style.GREY, marker="o", linestyle="none", markersize=size, label=label)
         for size, label in (
             (4, f"rarest {ENDS:.0%} (cells: at most {ranked[n - 1]:,})"),
             (8, f"commonest {ENDS:.0%} (cells: at least {ranked[-n]:,})"),

@@ -10,13 +10,7 @@ from matplotlib.patches import Patch
 from cellshuffle.analysis.diversity import entropy_bits, entropy_bounds
 from cellshuffle.loading.samplers import is_weighted, loading_of
 from cellshuffle.phrasing import display_name, test_set_name
-from cellshuffle.report.figures.style import (
-    GREY,
-    new_figure,
-    strategy_rows,
-    strategy_styles,
-    value_label,
-)
+from cellshuffle.report.figures import style
 
 
 def draw(results):
@@ -24,7 +18,7 @@ def draw(results):
     strategies, labels = results.strategies, list(results.config["weights"]["balance"])
     task, entropy = results.headline_task, results.entropy
     lines = max(_title(display_name(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
-    figure = new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
+    figure = style.new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
     widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     _plate_shares(grid[0], results)
@@ -54,7 +48,7 @@ def _plate_shares(axes, results):
         )  # fmt: skip
         if share.shape[1] > 1:
             _name_plates(axes, share, row, results.plates[strategy].columns[1:])
-    strategy_rows(axes, results.strategies)
+    style.strategy_rows(axes, results.strategies)
     axes.grid(False)
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the epoch done (%)")
@@ -100,14 +94,14 @@ def _plate_entropy(axes, results):
 
 def _entropy(axes, values, title, counts):
     """Mean entropy of the minibatches and the range of the middle 90%; counts: of all training cells."""
-    for row, (strategy, style) in enumerate(strategy_styles(list(values)).items()):
+    for row, (strategy, appearance) in enumerate(style.strategy_styles(list(values)).items()):
         low, high = np.quantile(values[strategy], [0.05, 0.95])
-        axes.plot([low, high], [row, row], color=style["color"], linewidth=3.5, alpha=0.35)
-        axes.plot(values[strategy].mean(), row, color=style["color"], marker=style["marker"],
+        axes.plot([low, high], [row, row], color=appearance["color"], linewidth=3.5, alpha=0.35)
+        axes.plot(values[strategy].mean(), row, color=appearance["color"], marker=appearance["marker"],
                   markeredgecolor="white", markeredgewidth=0.5, markersize=5.5)  # fmt: skip
     total = float(entropy_bits(np.asarray(counts, dtype=float)))
-    axes.axvline(total, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-    strategy_rows(axes, list(values), labels=False)
+    axes.axvline(total, color=style.GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    style.strategy_rows(axes, list(values), labels=False)
     most = max(0.1, total, *(np.quantile(bits, 0.95) for bits in values.values()))
     axes.set_xlim(-0.04 * most, most * 1.1)
     axes.locator_params(axis="x", nbins=4, integer=True)
@@ -123,10 +117,10 @@ def _title(text):
 def _scores(axes, results):
     strategies, task = results.strategies, results.headline_task
     scores = results.macro_f1(task)["mean"]
-    for row, (strategy, style) in enumerate(strategy_styles(strategies).items()):
-        axes.barh(row, scores[strategy], height=0.5, color=style["color"])
-        value_label(axes, row, f"{scores[strategy]:.2f}")
-    strategy_rows(axes, strategies, labels=False)
+    for row, (strategy, appearance) in enumerate(style.strategy_styles(strategies).items()):
+        axes.barh(row, scores[strategy], height=0.5, color=appearance["color"])
+        style.value_label(axes, row, f"{scores[strategy]:.2f}")
+    style.strategy_rows(axes, strategies, labels=False)
     axes.set_xlim(0, np.clip(1.05 * scores.max(), 1e-3, 1))
     axes.locator_params(axis="x", nbins=3)
     axes.set_xlabel(f"macro F1,\n{test_set_name(results.config)}")
@@ -143,11 +137,11 @@ def _legend(figure, plates):
                   handleheight=0.9, columnspacing=0.8, handletextpad=0.3,
                   title="plate, in the order on disk", alignment="left")  # fmt: skip
     marks = [
-        Line2D([], [], color=GREY, marker="o", linewidth=3.5, alpha=0.6, markersize=5,
+        Line2D([], [], color=style.GREY, marker="o", linewidth=3.5, alpha=0.6, markersize=5,
                label="entropy of minibatches: mean, middle 90%"),
         Line2D([], [], color="black", marker="|", markersize=5, linewidth=0.9,
                label="bounds for block sampling (theory)"),
-        Line2D([], [], color=GREY, linewidth=0.9, linestyle=(0, (2, 2)),
+        Line2D([], [], color=style.GREY, linewidth=0.9, linestyle=(0, (2, 2)),
                label="all training cells mixed"),
     ]  # fmt: skip
     figure.legend(handles=marks, loc="outside lower right", ncols=3)
