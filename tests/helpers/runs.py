@@ -2,12 +2,16 @@
 
 import contextlib
 import copy
+import functools
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -104,26 +108,31 @@ def on_existing_atlas(small_run, **changes):
 
 
 def prepare(folder, config, *arguments, cores, name="config.yaml"):
-    """Write `config` (a dict, or YAML) into `folder`; the command that runs the workflow with it there."""
+    """Write `config` (a dict, or YAML) into `folder`; the arguments that run the workflow with it there."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     if not isinstance(config, str):
         config = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (Path(folder) / name).write_text(config)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    return [*command, "--configfile", name, "--cores", str(cores), *arguments]
+    options = ["--configfile", name, "--cores", str(cores), *arguments]
+    return ["--snakefile", str(REPOSITORY / "Snakefile"), *options]
 
 
-def finished(command, folder, check=True):
-    """Run a command in a folder to its end; what it said, errors included, is in .stdout."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-    )
+@functools.cache
+def forks():
+    """The process, one a test worker, that runs Snakemake in forks of itself; it ends with this one."""
+    command = [sys.executable, "-I", str(Path(__file__).with_name("snakemake_forks.py"))]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+
+def finished(arguments, folder, check=True):
+    """Run Snakemake in a folder to its end: its .returncode, and all it printed, in .stdout."""
+    with tempfile.NamedTemporaryFile() as output:
+        run = {"arguments": arguments, "folder": str(folder), "output": output.name}
+        run["environment"] = dict(os.environ)
+        print(json.dumps(run), file=forks().stdin, flush=True)
+        code = int(forks().stdout.readline())
+        done = SimpleNamespace(returncode=code, stdout=Path(output.name).read_text("utf-8"))
     if check:
         assert done.returncode == 0, done.stdout
     return done
@@ -136,14 +145,14 @@ def snakemake(folder, config, *arguments, check=True, cores=2):
 
 def snakemake_in(folder, *arguments, cores=1):
     """Run the workflow that lies in `folder` there, with its own configuration; the output."""
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
-    return finished(command, folder).stdout
+    return finished(["--cores", str(cores), *arguments], folder).stdout
 
 
 def start(folder, config, *arguments, cores, name="config.yaml", output=subprocess.PIPE):
     """Start the workflow in a process group of its own."""
+    arguments = prepare(folder, config, *arguments, cores=cores, name=name)
     return subprocess.Popen(
-        prepare(folder, config, *arguments, cores=cores, name=name),
+        [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
         stdout=output,
         stderr=subprocess.STDOUT,
