@@ -3,16 +3,17 @@
 import contextlib
 import copy
 import functools
-import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import forks
 import pytest
 import yaml
 from cellshuffle.configuration.schema import load_schema
@@ -118,21 +119,28 @@ def prepare(folder, config, *arguments, cores, name="config.yaml"):
 
 
 @functools.cache
-def forks():
-    """The process, one a test worker, that runs Snakemake in forks of itself; it ends with this one."""
-    command = [sys.executable, "-I", str(Path(__file__).with_name("snakemake_forks.py"))]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+def fork_server():
+    """The process of this test worker that runs Snakemake in forks of itself, and its address."""
+    address = f"{tempfile.mkdtemp()}/socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-I", forks.__file__, str(listener.fileno())],
+            stdin=subprocess.PIPE,  # closed when the worker ends, which ends the process
+            pass_fds=[listener.fileno()],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+    return process, address
 
 
 def finished(arguments, folder, check=True):
     """Run Snakemake in a folder to its end: its .returncode, and all it printed, in .stdout."""
-    with tempfile.NamedTemporaryFile() as output:
-        run = {"arguments": arguments, "folder": str(folder), "output": output.name}
-        run["environment"] = dict(os.environ)
-        print(json.dumps(run), file=forks().stdin, flush=True)
-        code = int(forks().stdout.readline())
-        done = SimpleNamespace(returncode=code, stdout=Path(output.name).read_text("utf-8"))
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output, open(os.devnull) as nothing:
+        streams = [nothing.fileno(), output.fileno(), output.fileno()]
+        code = forks.run(fork_server()[1], ["snakemake", *arguments], streams, folder=str(folder))
+        output.seek(0)
+        done = SimpleNamespace(returncode=code, stdout=output.read())
     if check:
         assert done.returncode == 0, done.stdout
     return done
