@@ -5,13 +5,17 @@
 ahead: every run brings its own.
 """
 
+import atexit
+import contextlib
+import gc
 import json
 import os
 import runpy
 import select
-import signal
 import socket
 import sys
+import traceback
+import warnings
 
 
 def run(address, arguments, streams=(0, 1, 2), folder=None):
@@ -28,17 +32,21 @@ def run(address, arguments, streams=(0, 1, 2), folder=None):
 
 def serve(listener):
     """Fork for every request, until standard input is closed."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the forks that answer are not waited for
+    # What Python 3.12 and later warn of is a thread of pyarrow's, which takes care of itself.
+    warnings.filterwarnings("ignore", ".*multi-threaded")
+    gc.freeze()  # a collection in a fork would copy the memory of all that is imported
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if not os.fork():
-            return answer(connection, listener)
+            answer(connection, listener)
         connection.close()
+        with contextlib.suppress(ChildProcessError):  # wait for those that have answered
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def answer(connection, listener):
-    """Run what is asked for in one more fork, and send back its exit code."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    """Run what is asked for in one more fork, send back its exit code, and end."""
     address = listener.getsockname()
     listener.close()
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
@@ -57,12 +65,29 @@ def answer(connection, listener):
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = arguments
-    if arguments[0] == "snakemake":
-        if "PYTHONPATH" not in environment:  # which only a Python that starts reads
-            sys.executable += f" -IS {__file__} {address}"
-        snakemake.cli.main()
-    else:
-        runpy.run_path(arguments[0], run_name="__main__")
+    if arguments[0] != "snakemake":
+        end_after(runpy.run_path, arguments[0], run_name="__main__")
+    if "PYTHONPATH" not in environment:  # which only a Python that starts reads
+        sys.executable += f" -IS {__file__} {address}"
+    end_after(snakemake.cli.main)
+
+
+def end_after(function, *arguments, **options):
+    """End this process as Python would, but without taking apart all it imported, which takes a second."""
+    code = 0
+    try:
+        function(*arguments, **options)
+    except SystemExit as end:
+        code = end.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
+            code = 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__" and len(sys.argv) == 2:
