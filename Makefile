@@ -72,7 +72,7 @@ $(VENV)/.complete-test: $(VENV)/.complete requirements-test.txt
 	touch $@
 
 test: $(VENV)/.complete-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(CORES) --dist loadfile
 
 # The pipeline on a real SLURM of one node, started and ended by the test; about five minutes.
 test-slurm: $(VENV)/.complete-slurm

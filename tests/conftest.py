@@ -1,5 +1,6 @@
 """Fixtures: finished runs, atlases, small disks, clones."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import hypothesis
 import pytest
 from atlases import write_sound_atlas
-from runs import CACHED_TABLES, SMALL, copy_repository, snakemake, snakemake_in
+from runs import CACHED_TABLES, REPOSITORY, SMALL, copy_repository, snakemake, snakemake_in
 
 # A busy machine may be slow; and what CI tests is the change, not the luck of the draw.
 hypothesis.settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
@@ -17,11 +18,30 @@ hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """A function that gives a test worker its own copy of a folder that is made once for all of them."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def copy_of(name, make):
+        original, copy = shared / f"{name}-made", tmp_path_factory.mktemp(name) / name
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not original.exists():
+                partial = tmp_path_factory.mktemp("partial")
+                make(partial)
+                partial.rename(original)
+        return shutil.copytree(original, copy, symlinks=True)
+
+    return copy_of
+
+
+@pytest.fixture(scope="session")
+def small_run(made_once):
     """Folder in which the small configuration has run to its tables (no figures)."""
-    folder = tmp_path_factory.mktemp("small")
-    snakemake(folder, SMALL, "results/small/metrics.csv", "results/small/weights/cells.npy")
-    return folder
+    targets = ["results/small/metrics.csv", "results/small/weights/cells.npy"]
+    return made_once("small", lambda folder: snakemake(folder, SMALL, *targets))
 
 
 @pytest.fixture(scope="session")
@@ -40,17 +60,21 @@ def sound(sound_atlas, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def redrawn(tmp_path_factory):
+def redrawn(made_once):
     """A clone in which the cached results were drawn: its folder, rules that ran, tables as committed."""
-    folder = tmp_path_factory.mktemp("clone")
-    copy_repository(folder)
-    cached = folder / "results/reference"
-    tables = {name: (cached / name).read_bytes() for name in CACHED_TABLES}
-    for name in tables:
-        (cached / name).unlink()
-    log = snakemake_in(folder, "figures", "--config", "run=reference")
-    ran = set(re.findall(r"^(?:local)?rule (\w+):$", log, re.MULTILINE))
-    return SimpleNamespace(folder=folder, rules=ran, tables=tables)
+
+    def draw(folder):
+        copy_repository(folder)
+        for name in CACHED_TABLES:
+            (folder / "results/reference" / name).unlink()
+        log = snakemake_in(folder, "figures", "--config", "run=reference")
+        (folder / "log").write_text(log)
+
+    folder = made_once("redrawn", draw)
+    ran = re.findall(r"^(?:local)?rule (\w+):$", (folder / "log").read_text(), re.MULTILINE)
+    committed = REPOSITORY / "results/reference"
+    tables = {name: (committed / name).read_bytes() for name in CACHED_TABLES}
+    return SimpleNamespace(folder=folder, rules=set(ran), tables=tables)
 
 
 @pytest.fixture

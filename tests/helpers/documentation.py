@@ -16,7 +16,7 @@ from cellshuffle.configuration import schema as configuration
 from cellshuffle.phrasing import display_name
 from cellshuffle.simulation.counts import simulate_plate
 from cellshuffle.simulation.design import drug_metadata
-from runs import REPOSITORY, SCHEMA, copy_repository, merged
+from runs import REPOSITORY, SCHEMA, merged
 
 FOLDERS = ("*.md", "docs/*.md", "config/*.md", "benchmarks/*.md")
 PAGES = sorted(page for pattern in FOLDERS for page in REPOSITORY.glob(pattern))
@@ -33,7 +33,12 @@ COMMANDS = (
     "git",
 )
 # The clone has the repository's configurations, and what `make config` drafts there, but for these changes
-# of sizes, and of the device of the second.
+# of sizes, and of the device of the second. All strategies are in the first, and by default in the third.
+TWO_STRATEGIES = {
+    "streaming": {"sampler": "Streaming"},
+    "random_sampling": {"sampler": "BlockShuffling", "block_size": 1},
+}
+OTHERS = ("streaming_buffer", "block_shuffling", "block_weighted", "true_weighted")
 SMALLER = {
     "config/config.yaml": {
         "atlas": {
@@ -44,9 +49,11 @@ SMALLER = {
     },
     "config/tahoe.yaml": {
         "atlas": {"train_plates": [1, 4, 13]},
+        "tasks": {"moa_broad": ...},
+        "strategies": dict.fromkeys(OTHERS, ...),
         "training": {"seeds": [0], "device": "cpu"},
     },
-    "config/pbmc68k.yaml": {"training": {"seeds": [0]}},
+    "config/pbmc68k.yaml": {"training": {"seeds": [0], "epochs": 2}},
 }
 TAHOE = {"n_cells": 200, "n_genes": 150, "n_cell_lines": 4, "n_drugs": 20, "seed": 0}
 
@@ -81,7 +88,6 @@ class Clone:
 
     def __init__(self, folder):
         self.folder, self.done, self.smaller = folder, {}, set()
-        copy_repository(folder)
         self._make_smaller()
         self._link_environment()
         self._write_atlases()

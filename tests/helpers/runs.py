@@ -2,13 +2,18 @@
 
 import contextlib
 import copy
+import functools
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import forks
 import pytest
 import yaml
 from cellshuffle.configuration.schema import load_schema
@@ -104,26 +109,38 @@ def on_existing_atlas(small_run, **changes):
 
 
 def prepare(folder, config, *arguments, cores, name="config.yaml"):
-    """Write `config` (a dict, or YAML) into `folder`; the command that runs the workflow with it there."""
+    """Write `config` (a dict, or YAML) into `folder`; the arguments that run the workflow with it there."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     if not isinstance(config, str):
         config = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (Path(folder) / name).write_text(config)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
-    return [*command, "--configfile", name, "--cores", str(cores), *arguments]
+    options = ["--configfile", name, "--cores", str(cores), *arguments]
+    return ["--snakefile", str(REPOSITORY / "Snakefile"), *options]
 
 
-def finished(command, folder, check=True):
-    """Run a command in a folder to its end; what it said, errors included, is in .stdout."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-    )
+@functools.cache
+def fork_server():
+    """The process of this test worker that runs Snakemake in forks of itself, and its address."""
+    address = f"{tempfile.mkdtemp()}/socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-I", forks.__file__, str(listener.fileno())],
+            stdin=subprocess.PIPE,  # closed when the worker ends, which ends the process
+            pass_fds=[listener.fileno()],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+    return process, address
+
+
+def finished(arguments, folder, check=True):
+    """Run Snakemake in a folder to its end: its .returncode, and all it printed, in .stdout."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output, open(os.devnull) as nothing:
+        streams = [nothing.fileno(), output.fileno(), output.fileno()]
+        code = forks.run(fork_server()[1], ["snakemake", *arguments], streams, folder=str(folder))
+        output.seek(0)
+        done = SimpleNamespace(returncode=code, stdout=output.read())
     if check:
         assert done.returncode == 0, done.stdout
     return done
@@ -136,14 +153,14 @@ def snakemake(folder, config, *arguments, check=True, cores=2):
 
 def snakemake_in(folder, *arguments, cores=1):
     """Run the workflow that lies in `folder` there, with its own configuration; the output."""
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
-    return finished(command, folder).stdout
+    return finished(["--cores", str(cores), *arguments], folder).stdout
 
 
 def start(folder, config, *arguments, cores, name="config.yaml", output=subprocess.PIPE):
     """Start the workflow in a process group of its own."""
+    arguments = prepare(folder, config, *arguments, cores=cores, name=name)
     return subprocess.Popen(
-        prepare(folder, config, *arguments, cores=cores, name=name),
+        [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
         stdout=output,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """The documentation holds: the commands of a page run, in its order, and make what the page says."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from cellshuffle.loading.samplers import sampler_of
 from documentation import (
     PAGES,
     SCHEMA,
+    TWO_STRATEGIES,
     Clone,
     commands,
     look_at_results,
@@ -46,8 +48,10 @@ def left_out(line):
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    return Clone(tmp_path_factory.mktemp("clone"))
+def clone(redrawn, tmp_path_factory):
+    """A clone whose cached results are drawn, by the command that the README has for it."""
+    folder = tmp_path_factory.mktemp("documentation") / "clone"
+    return Clone(shutil.copytree(redrawn.folder, folder))
 
 
 def name_of(page):
@@ -122,9 +126,10 @@ WHOLE = [name for name, block in EXAMPLES.items() if "\ntasks:" in block]
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_configuration_runs(name, clone):
-    config = yaml.safe_load(EXAMPLES[name])
+    text = EXAMPLES[name] + yaml.safe_dump({"strategies": TWO_STRATEGIES})
+    config = yaml.safe_load(text)
     file, scores = f"{config['run']}.yaml", f"results/{config['run']}/metrics.csv"
-    (clone.folder / file).write_text(EXAMPLES[name])
+    (clone.folder / file).write_text(text)
     done = clone.run(f"snakemake --configfile {file} --cores 2 -- {scores}")
     assert done.returncode == 0, done.stdout
     scores_are_whole((clone.folder / scores).parent, config)

@@ -1,8 +1,8 @@
 """Bootstrap of scores, intervals of paired differences between strategies, and their significance."""
 
 import numpy as np
+import scipy  # which imports scipy.stats, slow to import, where it is first used
 from scipy import sparse
-from scipy.stats import false_discovery_control, t
 
 from cellshuffle.analysis.scores import scores_from_counts
 
@@ -63,7 +63,7 @@ def mean_difference(observed, replicated, rng):
     if n_seeds == 1:
         return cells
     error = observed.std(axis=0, ddof=1) / np.sqrt(n_seeds)
-    quantiles = t.ppf((np.arange(replicates) + 0.5) / replicates, n_seeds - 1)
+    quantiles = scipy.stats.t.ppf((np.arange(replicates) + 0.5) / replicates, n_seeds - 1)
     return cells + rng.permutation(quantiles)[:, None] * error
 
 
@@ -88,8 +88,8 @@ def p_values(difference, low, high, n_seeds):
     freedom = np.where(n_seeds > 1, n_seeds - 1, np.inf)
     side = np.where(difference > 0, difference - low, high - difference)
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = np.abs(difference) / side * t.ppf(0.975, freedom)
-    return np.where(difference == 0, 1.0, 2 * t.sf(errors, freedom))
+        errors = np.abs(difference) / side * scipy.stats.t.ppf(0.975, freedom)
+    return np.where(difference == 0, 1.0, 2 * scipy.stats.t.sf(errors, freedom))
 
 
 def significant(p, level=0.05):
@@ -98,4 +98,4 @@ def significant(p, level=0.05):
     On average at most `level` of the significant differences are due to chance (Benjamini and Hochberg,
     J. R. Stat. Soc. B 57, 1995). Where there is no difference at all, any is found in `level` of the runs.
     """
-    return false_discovery_control(p) <= level
+    return scipy.stats.false_discovery_control(p) <= level
