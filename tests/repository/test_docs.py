@@ -34,6 +34,7 @@ LEFT_OUT = {
     " install ": "what it installs is here, or is another scheduler's, from the network",
     "--profile profiles/slurm": "needs SLURM and its plugin; tests/slurm submits with this profile",
     "--sdm conda": "needs conda and the network; CI makes the environments",
+    "cellshuffle ": "needs the package installed; tests/repository/test_package.py installs and runs it",
     " -m venv": "makes an environment; `make env` made the one that runs this test",
 }
 FOLLOWED = [page for page in PAGES if any(commands(text_of(page)))]
@@ -173,7 +174,8 @@ def program_of(page):
 def test_python_of_a_page(page, clone):
     clone.has_run_the_demo()
     (clone.folder / "program.py").write_text(program_of(page))
-    done = clone.run("python program.py")
+    # In place of an installed package.
+    done = clone.run("PYTHONPATH=workflow/scripts python program.py")
     assert done.returncode == 0 and done.stdout.strip(), done.stdout
 
 
