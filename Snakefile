@@ -10,7 +10,6 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/outputs.smk"
 
 
 # From cached results only tables and figures are made.

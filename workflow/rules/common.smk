@@ -163,3 +163,4 @@ def order_settings(wildcards):
 
 
 include: "resources.smk"
+include: "outputs.smk"

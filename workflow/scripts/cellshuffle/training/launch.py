@@ -64,15 +64,14 @@ def launch(job, folder):
 def torchrun(world_size, nodes, name):
     """The command, without its arguments, that runs cellshuffle.training.job in `world_size` processes.
 
-    name: of the training; trainings that share a node meet at different ports.
+    name: of the training; trainings that share a node meet at ports of their own.
     """
     command = [sys.executable, "-m", "torch.distributed.run"]
     command += [f"--nproc-per-node={world_size // nodes}", "-m", "cellshuffle.training.job"]
     if nodes == 1:
         return [*command[:3], "--standalone", *command[3:]]
-    meeting = os.environ.get("SLURM_JOB_ID", "") + name
-    port = 20_000 + zlib.crc32(meeting.encode()) % 40_000
-    at = [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-id={zlib.crc32(meeting.encode())}"]
-    at += [f"--rdzv-endpoint={socket.gethostname()}:{port}"]
+    number = zlib.crc32((os.environ.get("SLURM_JOB_ID", "") + name).encode())
+    rendezvous = [f"--nnodes={nodes}", "--rdzv-backend=c10d", f"--rdzv-id={number}"]
+    rendezvous += [f"--rdzv-endpoint={socket.gethostname()}:{20_000 + number % 40_000}"]
     srun = ["srun", "--overlap", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
-    return [*srun, *command[:3], *at, *command[3:]]
+    return [*srun, *command[:3], *rendezvous, *command[3:]]
