@@ -84,7 +84,10 @@ def _folder_problems(config):
 
 
 def overwritten_plates(plates):
-    """Lines about published plates in whose place a packed one would go; plates: see checks.check_atlas."""
+    """Lines about published plates in whose place a packed one would go.
+
+    plates: see inspection.atlas.check_atlas.
+    """
     published = {os.path.realpath(plate["source"]) for plate in plates}
     for plate in plates:
         if plate["packed"] and os.path.realpath(plate["packed"]) in published:
