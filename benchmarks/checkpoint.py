@@ -39,16 +39,12 @@ def batches(n):
     likely = generator.lognormal(0, 2, GENES)
     for _ in range(n):
         genes = [
-            generator.choice(
-                GENES, EXPRESSED, replace=False, p=likely / likely.sum(), shuffle=False
-            )
+            generator.choice(GENES, EXPRESSED, replace=False, p=likely / likely.sum(), shuffle=False)
             for _ in range(BATCH)
         ]
         counts = generator.integers(1, 9, BATCH * EXPRESSED).astype(np.float32)
         indptr = np.arange(BATCH + 1) * EXPRESSED
-        labels = torch.from_numpy(
-            generator.integers(0, list(CLASSES.values()), (BATCH, len(CLASSES)))
-        )
+        labels = torch.from_numpy(generator.integers(0, list(CLASSES.values()), (BATCH, len(CLASSES))))
         rows = Rows(counts, np.concatenate(genes).astype(np.int32), indptr)
         yield SparseCounts(rows, "none", GENES), labels
 

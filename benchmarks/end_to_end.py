@@ -49,9 +49,7 @@ def published(data):
         epoch = reference.batches(train, entry, weights, encoders)
         seen = sum(reference.train_steps(heads, adam, epoch))
         assert seen == len(weights)
-        reference.predict(
-            heads, reference.batches(test, data.strategies["streaming"], None, encoders)
-        )
+        reference.predict(heads, reference.batches(test, data.strategies["streaming"], None, encoders))
     return time.perf_counter() - began
 
 

@@ -69,9 +69,7 @@ def step_limits(data):
     target = torch.empty_like(source)
     sparse = torch.empty(len(batch.rows.data) * 4, dtype=torch.uint8).pin_memory()
     return {
-        "products": milliseconds(
-            lambda: (dense @ weight, torch.mm(dense.T, above, out=weight.grad))
-        ),
+        "products": milliseconds(lambda: (dense @ weight, torch.mm(dense.T, above, out=weight.grad))),
         "optimiser": milliseconds(adam.step),
         "optimiser's bytes, copied": milliseconds(lambda: target.copy_(source)),
         "batch, copied to the device": milliseconds(lambda: sparse.to(device, non_blocking=True)),
@@ -101,8 +99,7 @@ def host_rate(data, apart):
         batches = device_batches(batches, "none", plates.n_genes, device, PREFETCH)
     else:
         prepared = (
-            (batch.cells, DenseCounts(batch.rows, "none", plates.n_genes), batch.labels)
-            for batch in batches
+            (batch.cells, DenseCounts(batch.rows, "none", plates.n_genes), batch.labels) for batch in batches
         )
         batches = by_thread(prepared, PREFETCH)
 

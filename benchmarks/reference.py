@@ -75,9 +75,7 @@ class DenseHeads(torch.nn.Module):
 
     def __init__(self, n_genes, classes):
         super().__init__()
-        self.heads = torch.nn.ModuleList(
-            torch.nn.Linear(n_genes, len(names)) for names in classes.values()
-        )
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(n_genes, len(names)) for names in classes.values())
 
     def forward(self, counts):
         return [head(counts) for head in self.heads]
@@ -99,8 +97,5 @@ def train_steps(model, optimiser, epoch):
 @torch.no_grad()
 def predict(model, epoch):
     """(n_cells, n_tasks) codes."""
-    found = [
-        torch.stack([logits.argmax(dim=1) for logits in model(counts)], dim=1)
-        for counts, _ in epoch
-    ]
+    found = [torch.stack([logits.argmax(dim=1) for logits in model(counts)], dim=1) for counts, _ in epoch]
     return np.concatenate([codes.numpy() for codes in found])

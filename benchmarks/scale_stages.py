@@ -33,8 +33,7 @@ def make_plates(folder, n_cells):
     generator = np.random.default_rng(0)
     n_plate = -(-n_cells // N_PLATES)
     (folder / "drugs.csv").write_text(
-        "drug,moa-broad,moa-fine\n"
-        + "".join(f"drug {k},broad {k % 4},fine {k % 27}\n" for k in range(380))
+        "drug,moa-broad,moa-fine\n" + "".join(f"drug {k},broad {k % 4},fine {k % 27}\n" for k in range(380))
     )
     for plate in range(1, N_PLATES + 1):
         with h5py.File(folder / f"plate{plate}.h5ad", "w") as file:
@@ -68,9 +67,7 @@ def labels_of(folder):
     outputs = {name: folder / f"{name}.npy" for name in ("train", "test")}
     return SimpleNamespace(
         input=Named(train=paths, test=paths[-1:]),
-        output=Named(
-            outputs | {"classes": folder / "classes.json", "plates": folder / "plates.csv"}
-        ),
+        output=Named(outputs | {"classes": folder / "classes.json", "plates": folder / "plates.csv"}),
         params=Named(
             tasks=tasks,
             plates={"train": [*range(1, N_PLATES + 1)], "test": [N_PLATES]},

@@ -145,16 +145,12 @@ def main(quick):
             groups.setdefault(loop, {})[f"{strategy}, {genes:,} genes"] = value
         least = {bench.WIDE: 5, bench.NARROW: 1}[genes]
         for strategy in (name for loop, name in median if loop == "cellshuffle"):
-            ratio = (
-                median["cellshuffle", strategy] / median["dense heads, reference path", strategy]
-            )
+            ratio = median["cellshuffle", strategy] / median["dense heads, reference path", strategy]
             what = f"training loop, {strategy}, {genes:,} genes / dense heads, reference path"
             bars.append(measure.bar(what, ratio, least))
         for row in found:
             if row["loop"].startswith("limit"):
-                groups.setdefault(row["loop"], {})[f"random_sampling, {genes:,} genes"] = row[
-                    "median"
-                ]
+                groups.setdefault(row["loop"], {})[f"random_sampling, {genes:,} genes"] = row["median"]
     measure.write_tables("training", rows, bars)
     measure.draw_bars("training", groups, "cells per second", "Training, batches of 64")
 

@@ -11,9 +11,7 @@ from scipy import stats
 def test_entropy_is_scipys():
     counts = np.random.default_rng(0).integers(0, 9, (20, 7))
     counts[:, 0] += 1
-    np.testing.assert_allclose(
-        diversity.entropy_bits(counts), stats.entropy(counts, base=2, axis=1)
-    )
+    np.testing.assert_allclose(diversity.entropy_bits(counts), stats.entropy(counts, base=2, axis=1))
     assert diversity.entropy_bits(np.bincount([3, 3, 3], minlength=5)) == 0
 
 

@@ -159,9 +159,7 @@ def test_gathered_and_summarised(run):
     assert len(metrics) == 4 * 3 * 2 * 6
     table = comparison.summarise(metrics)
     for row in table.sample(8, random_state=0).itertuples():
-        own = metrics.query(
-            "strategy == @row.strategy and task == @row.task and metric == @row.metric"
-        )
+        own = metrics.query("strategy == @row.strategy and task == @row.task and metric == @row.metric")
         assert row.mean == pytest.approx(np.mean(own["value"]))
         assert row.sd == pytest.approx(np.std(own["value"], ddof=1), abs=1e-12)
         assert row.n == 3

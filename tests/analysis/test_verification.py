@@ -22,10 +22,7 @@ def test_three_verdicts(folder):
     ours["streaming", 0]["scores"]["drug"]["macro_f1"] += 0.001
     verdict, difference = verification.verify(ours, theirs)
     assert verdict == verification.WITHIN
-    assert (
-        difference
-        == "scores differ by at most 1e-03, in streaming drug macro_f1 seed 0; losses identical"
-    )
+    assert difference == "scores differ by at most 1e-03, in streaming drug macro_f1 seed 0; losses identical"
     ours["streaming", 0]["scores"]["drug"]["macro_f1"] += 0.9
     ours["streaming", 1]["order_sha256"][0] = "f" * 64
     verdict, difference = verification.verify(ours, theirs)

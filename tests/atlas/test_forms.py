@@ -89,9 +89,7 @@ def test_values_that_are_no_counts_stay_as_they_are(tmp_path):
     ],
 )
 def test_every_column_kind_gives_the_same_labels(tmp_path, values, kind):
-    kind = {"boolean[nullable]": pd.BooleanDtype(), "string[nullable]": pd.StringDtype()}.get(
-        kind, kind
-    )
+    kind = {"boolean[nullable]": pd.BooleanDtype(), "string[nullable]": pd.StringDtype()}.get(kind, kind)
     obs, source = obs_of(N_CELLS, task=(values, kind)), tmp_path / "atlas.h5ad"
     write_atlas(source, COUNTS, obs)
     expected = [str(value) for value in obs["task"]]

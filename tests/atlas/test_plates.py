@@ -57,9 +57,7 @@ def test_plates_are_one_matrix(atlas, workers, data):
         assert plates.n_genes == whole.shape[1]
         if not len(plates):
             return
-        cells = np.sort(
-            data.draw(st.lists(st.integers(0, len(plates) - 1), min_size=1, max_size=60))
-        )
+        cells = np.sort(data.draw(st.lists(st.integers(0, len(plates) - 1), min_size=1, max_size=60)))
         rows = plates[cells]
         assert rows.data.dtype == whole.dtype
         assert np.array_equal(dense(rows, plates.n_genes), whole[cells])
@@ -73,9 +71,7 @@ def test_plates_are_one_matrix(atlas, workers, data):
 def test_a_packed_plate_holds_the_same(atlas, data):
     matrices, ways = atlas
     matrix, n_genes = matrices[0], matrices[0].shape[1]
-    rows = np.flatnonzero(
-        data.draw(st.lists(st.booleans(), min_size=len(matrix), max_size=len(matrix)))
-    )
+    rows = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=len(matrix), max_size=len(matrix))))
     genes = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=n_genes, max_size=n_genes)))
     select = Selection(
         rows if data.draw(st.booleans()) else None,

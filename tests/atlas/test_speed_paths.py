@@ -73,9 +73,7 @@ def _chunk(path):
         for name, shuffle in (("X/data", False), ("X/indices", True)):
             values = file[name][:]
             del file[name]
-            file.create_dataset(
-                name, data=values, chunks=(128,), compression="gzip", shuffle=shuffle
-            )
+            file.create_dataset(name, data=values, chunks=(128,), compression="gzip", shuffle=shuffle)
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 250), spread=st.sampled_from([1, 60]))

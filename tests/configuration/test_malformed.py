@@ -45,11 +45,7 @@ CONFIGURATIONS = {
         ["mine: unknown key 'block_size'"],
     ),
     "rounds without size": (
-        {
-            "strategies": {
-                "mine": {"sampler": "BlockWeightedSampling", "block_size": 1, "replace": False}
-            }
-        },
+        {"strategies": {"mine": {"sampler": "BlockWeightedSampling", "block_size": 1, "replace": False}}},
         ["mine: replace: false needs sampling_size"],
     ),
     "braces in a path": ({"atlas": {"dir": "my{atlas}"}}, ["'my{atlas}' holds braces"]),

@@ -71,9 +71,7 @@ def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
     (tmp_path / folder).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / folder).touch()
     found = problems({"atlas": {"packed_dir": "my/packed"}})
-    assert found == [
-        f"{folder}: is a file, and must be a folder: the run writes into it; move it away"
-    ]
+    assert found == [f"{folder}: is a file, and must be a folder: the run writes into it; move it away"]
 
 
 @pytest.mark.parametrize(

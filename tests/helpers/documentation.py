@@ -180,9 +180,7 @@ def look_at_results(clone, words, output):
         assert "largest risk" in output
     elif {"-n", "--dry-run"} & set(words):
         assert re.search(r"^total +\d+$|Nothing to be done", output, re.MULTILINE), output
-    elif command in ("run", "verify") or (
-        command.endswith("snakemake") and "--unlock" not in words
-    ):
+    elif command in ("run", "verify") or (command.endswith("snakemake") and "--unlock" not in words):
         config = clone.configuration(words)
         run = clone.folder / "results" / config["run"]
         if not any(word.endswith("metrics.json") for word in words):

@@ -123,7 +123,4 @@ def _counts(plates, cells, transform):
 
 def _losses(logits, labels, tasks):
     truth = torch.from_numpy(labels.astype(np.int64))
-    return {
-        head.task: cross_entropy(logits[:, head.columns], truth[:, k])
-        for k, head in enumerate(tasks)
-    }
+    return {head.task: cross_entropy(logits[:, head.columns], truth[:, k]) for k, head in enumerate(tasks)}

@@ -62,9 +62,7 @@ SMALL = {
     },
 }
 
-SCHEMA = load_schema(
-    REPOSITORY / "workflow/schemas/config.schema.yaml", strategy_schemas(), sweep_prefixes()
-)
+SCHEMA = load_schema(REPOSITORY / "workflow/schemas/config.schema.yaml", strategy_schemas(), sweep_prefixes())
 
 # Of the three sound plates of `sound_atlas`.
 SOUND = {
@@ -191,11 +189,7 @@ def fails(words, *run, **options):
 
 def training_files(strategies, seeds, run="small"):
     """The metrics.json of every training: what to ask the workflow for when figures do not matter."""
-    return [
-        f"results/{run}/train/{name}/seed{seed}/metrics.json"
-        for name in strategies
-        for seed in seeds
-    ]
+    return [f"results/{run}/train/{name}/seed{seed}/metrics.json" for name in strategies for seed in seeds]
 
 
 def copy_repository(folder):

@@ -151,9 +151,7 @@ def _configure(folder, preempt_mode, kill_wait, cpus, memory_mb):
             mode=preempt_mode,
         )
     )
-    (folder / "gres.conf").write_text(
-        "Name=gpu File=/dev/null\n"
-    )  # a GPU that only SLURM believes in
+    (folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")  # a GPU that only SLURM believes in
     # Snakemake's job step drops SLURM_CONF before it calls srun, so srun brings it along itself
     srun = folder / "bin" / "srun"
     srun.parent.mkdir()

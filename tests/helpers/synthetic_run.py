@@ -62,10 +62,7 @@ def make_config(
 def class_names(task, n):
     """Readable class names; drugs have long, awkward names like the real ones."""
     if n > 60:
-        return [
-            f"Trametinib (DMSO_TF solvate) {k:03d}" if k % 40 == 7 else f"drug {k:03d}"
-            for k in range(n)
-        ]
+        return [f"Trametinib (DMSO_TF solvate) {k:03d}" if k % 40 == 7 else f"drug {k:03d}" for k in range(n)]
     return [f"{task} {k:02d}" for k in range(n)]
 
 
@@ -214,9 +211,7 @@ def _diversity(rng, config, folder, strategy, n_classes, n_train):
     if "Weighted" in config["strategies"][strategy]["sampler"]:
         weight = count / (count + config["weights"]["min_count_baseline"])
         mean = n_train * weight / weight.sum()
-    pd.DataFrame({"count": count, "drawn": rng.poisson(mean)}).to_csv(
-        folder / "draws.csv", index=False
-    )
+    pd.DataFrame({"count": count, "drawn": rng.poisson(mean)}).to_csv(folder / "draws.csv", index=False)
 
 
 def _counts(combos, n_train):
@@ -226,14 +221,9 @@ def _counts(combos, n_train):
 
 def _combinations(rng, config, run, n_classes, n_train):
     balance = config["weights"]["balance"]
-    grid = np.unravel_index(
-        np.arange(np.prod(n_classes[: len(balance)])), n_classes[: len(balance)]
-    )
+    grid = np.unravel_index(np.arange(np.prod(n_classes[: len(balance)])), n_classes[: len(balance)])
     table = pd.DataFrame(
-        {
-            t: np.array(class_names(t, n))[g]
-            for t, n, g in zip(balance, n_classes, grid, strict=False)
-        }
+        {t: np.array(class_names(t, n))[g] for t, n, g in zip(balance, n_classes, grid, strict=False)}
     )
     table["count"] = _counts(len(table), n_train)
     baseline = config["weights"]["min_count_baseline"]

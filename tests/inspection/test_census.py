@@ -76,9 +76,7 @@ def test_counts_are_those_of_pandas(tmp_path, obs, limit, batch):
             name: Counter(table[name].dropna().astype(str)) for name in ("line", "moa", "batch")
         }
     train = used["train"].dropna(subset=["moa", "batch"])
-    assert census.combinations == Counter(
-        zip(train["moa"], train["batch"].astype(str), strict=True)
-    )
+    assert census.combinations == Counter(zip(train["moa"], train["batch"].astype(str), strict=True))
     for column in ("line", "drug"):
         gaps = everything[everything[column].isna()]
         assert census.unlabelled[column] == len(gaps)

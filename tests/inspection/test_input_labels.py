@@ -112,9 +112,7 @@ def test_unseen_classes_are_a_warning(sound):
     )
     config = merged(SOUND, {"tasks": {"moa": ...}})
     done = snakemake(sound, config, "results/bad/checked.json", cores=1)
-    warning = (
-        "2 of 4 classes of the test cells are never seen in training (50.0% of the test cells)"
-    )
+    warning = "2 of 4 classes of the test cells are never seen in training (50.0% of the test cells)"
     assert warning in done.stdout
     checked = json.loads((sound / "results/bad/checked.json").read_text())
     assert warning in checked["warnings"][0]

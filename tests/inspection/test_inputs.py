@@ -57,9 +57,7 @@ FILES = {
         ["plate2.h5ad: holds the same cells as atlas/plate1.h5ad"],
     ),
     "copy saved anew": (
-        lambda a: anndata.read_h5ad(a / "plate1.h5ad").write_h5ad(
-            a / "plate2.h5ad", compression="gzip"
-        ),
+        lambda a: anndata.read_h5ad(a / "plate1.h5ad").write_h5ad(a / "plate2.h5ad", compression="gzip"),
         ["plate2.h5ad: holds the same cells as atlas/plate1.h5ad"],
     ),
     "external link": (inside(lambda f: damage.link_out(f, "X/data")), ["a link to another file"]),

@@ -73,9 +73,7 @@ REAL = "data/small/plate5_filt_Vevo_Tahoe100M_WServicesFrom_ParseGigalab.h5ad"
 TABLE = "data/small/drug_metadata.csv"
 
 
-@pytest.mark.parametrize(
-    ("name", "option"), [(REAL, "-F"), (REAL, "--delete-all-output"), (TABLE, "-F")]
-)
+@pytest.mark.parametrize(("name", "option"), [(REAL, "-F"), (REAL, "--delete-all-output"), (TABLE, "-F")])
 def test_published_files_where_simulated_ones_go(tmp_path, name, option):
     path = tmp_path / name
     path.parent.mkdir(parents=True)

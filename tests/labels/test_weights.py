@@ -26,18 +26,14 @@ def test_by_hand():
     np.testing.assert_allclose(combination_weights(codes, (2, 2)), expected, rtol=1e-15)
 
 
-tables = hnp.arrays(
-    np.int64, st.tuples(st.integers(1, 200), st.integers(1, 3)), elements=st.integers(0, 4)
-)
+tables = hnp.arrays(np.int64, st.tuples(st.integers(1, 200), st.integers(1, 3)), elements=st.integers(0, 4))
 
 
 @given(codes=tables, baseline=st.sampled_from([0, 1, 1000, 0.5]))
 def test_formula(codes, baseline):
     rows = [tuple(row) for row in codes.tolist()]
     expected = [len(rows) / (len(set(rows)) * (rows.count(row) + baseline)) for row in rows]
-    np.testing.assert_allclose(
-        combination_weights(codes, (5,) * codes.shape[1], baseline), expected
-    )
+    np.testing.assert_allclose(combination_weights(codes, (5,) * codes.shape[1], baseline), expected)
 
 
 @given(codes=tables)
@@ -58,10 +54,7 @@ def test_files_of_a_run(small_run):
     assert table["count"].sum() == len(labels) == 1200
     np.testing.assert_allclose(table["weight"], 1200 / (len(table) * (table["count"] + 10)))
     names = pd.DataFrame(
-        {
-            task: np.array(classes[task])[labels[:, k]]
-            for k, task in enumerate(["cell_line", "drug"])
-        }
+        {task: np.array(classes[task])[labels[:, k]] for k, task in enumerate(["cell_line", "drug"])}
     )
     expected = names.merge(table, on=["cell_line", "drug"])["weight"]
     np.testing.assert_allclose(np.load(run / "weights/cells.npy"), expected, rtol=1e-14)

@@ -60,9 +60,7 @@ def test_order_is_scdatasets(name, data):
     labels = np.arange(n_cells)[:, None]
     expected = plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, 3)
     for epoch in range(3):
-        order = cell_order(
-            sampler_of(entry, weights), n_cells, batch_size, fetch_factor, seed, epoch
-        )
+        order = cell_order(sampler_of(entry, weights), n_cells, batch_size, fetch_factor, seed, epoch)
         for ours, theirs in zip(order, expected[epoch], strict=True):
             np.testing.assert_array_equal(ours, theirs)
         # the training's own batches: entered anywhere, with counts and labels of the right cells
@@ -70,9 +68,7 @@ def test_order_is_scdatasets(name, data):
             CountedPlates(n_cells), sampler_of(entry, weights), labels, batch_size=batch_size,
             fetch_factor=fetch_factor, seed=seed, epoch=epoch, first_batch=first,
         )  # fmt: skip
-        for step, (batch, theirs) in enumerate(
-            zip(by_thread(batches, 4), expected[epoch], strict=True)
-        ):
+        for step, (batch, theirs) in enumerate(zip(by_thread(batches, 4), expected[epoch], strict=True)):
             np.testing.assert_array_equal(batch.cells, theirs)
             if step < first:
                 assert batch.rows is None and batch.labels is None
@@ -97,9 +93,7 @@ def test_a_strategy_without_cells_is_told():
 
 def test_every_epoch_has_another_order():
     orders = [
-        np.concatenate(
-            list(cell_order(sampler_of(ENTRIES["random_sampling"]), 500, 32, 4, 0, epoch))
-        )
+        np.concatenate(list(cell_order(sampler_of(ENTRIES["random_sampling"]), 500, 32, 4, 0, epoch)))
         for epoch in range(3)
     ]
     assert not np.array_equal(orders[0], orders[1]) and not np.array_equal(orders[1], orders[2])

@@ -61,9 +61,7 @@ def test_the_size_is_that_of_the_arrays(tmp_path, shift, value_bytes, n_genes):
     pack(source, target)
     found = arrays_of(target)
     expected = packed_size(9, len(found["data"]), n_genes, value_bytes)
-    assert (
-        sum(part.nbytes for part in found.values()) == expected + 8
-    )  # pointers: one more than cells
+    assert sum(part.nbytes for part in found.values()) == expected + 8  # pointers: one more than cells
 
 
 @given(TYPES.flatmap(lambda dtype: arrays(dtype, st.integers(0, 5))))

@@ -106,9 +106,7 @@ def test_the_draft_says_for_how_many_train_cells_it_is_made(tmp_path):
         write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(n_cells, 20, plate), obs)
     config, text = read(tmp_path)
     assert proposed(700).items() <= config["training"].items()
-    assert (
-        "about 700 train cells" in text and "(batch_size x fetch_factor, 32 cells) is 4.6%" in text
-    )
+    assert "about 700 train cells" in text and "(batch_size x fetch_factor, 32 cells) is 4.6%" in text
 
 
 def test_combinations_of_tasks_are_balanced_where_they_have_cells(tmp_path):

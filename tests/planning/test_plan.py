@@ -109,10 +109,7 @@ def test_cells_without_a_label_are_no_class(atlas):
     train = [row for name in "ab" for row in tables[name].dropna().itertuples(index=False)]
     assert sorted(found.combinations) == sorted(Counter(train).values())
     assert found.cells == {"train": 61, "test": 32} and found.n_classes == {"line": 4}
-    assert (
-        len(found.problems) == 1
-        and "3 cells have no value in obs column 'line'" in found.problems[0]
-    )
+    assert len(found.problems) == 1 and "3 cells have no value in obs column 'line'" in found.problems[0]
     named = risks(found, {"disk": 1, "disk_free": 2, "jobs_at_once": 1, "memory": 1, "machine_memory": 2,
                           "strategies": {}}, configuration(), "cpu")  # fmt: skip
     assert named[0] == f"The run will be refused: {found.problems[0]}"
@@ -138,9 +135,7 @@ def test_a_plate_that_cannot_be_read_is_an_error(atlas):
     folder, _ = atlas
     (folder / "a.h5ad").write_text("no h5ad")
     (folder / "b.h5ad").write_bytes(b"")
-    with pytest.raises(
-        InputError, match=r"a\.h5ad: not a readable HDF5(.|\n)*b\.h5ad: is an empty file"
-    ):
+    with pytest.raises(InputError, match=r"a\.h5ad: not a readable HDF5(.|\n)*b\.h5ad: is an empty file"):
         survey(request_for(folder, PLATES))
 
 
@@ -246,13 +241,9 @@ def test_what_sets_the_pace_is_said(atlas):
         rates = {"pack": 9, "train": 100, "load": load, "device": "cpu"}
         costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
         text = "\n".join(lines(found, costs, configuration(), rates))
-        assert (
-            costs["strategies"]["streaming"]["paced_by"] == {50: "loading", 5000: "model"}[reading]
-        )
+        assert costs["strategies"]["streaming"]["paced_by"] == {50: "loading", 5000: "model"}[reading]
         assert costs["strategies"]["weighted"]["paced_by"] == "model"
-        assert (f"{said}; loading alone would reach 5,000 to 9,000 cells/s" in text) == (
-            reading > 100
-        )
+        assert (f"{said}; loading alone would reach 5,000 to 9,000 cells/s" in text) == (reading > 100)
         assert "one training runs at a time; this machine has" in text
 
 

@@ -31,9 +31,7 @@ def recommendation(table, speeds, seconds=LONG):
 
 
 def test_the_fastest_of_the_equals():
-    table = comparison(
-        streaming="lower", block="not distinguishable", weighted="not distinguishable"
-    )
+    table = comparison(streaming="lower", block="not distinguishable", weighted="not distinguishable")
     speeds = {"random_sampling": [10, 11], "streaming": [99], "block": [30, 32], "weighted": [5, 5]}
     headline, text = recommendation(table, speeds)
     assert headline == "Block."
@@ -63,9 +61,7 @@ def test_short_trainings_and_single_seeds_say_less_of_speed(slower, seconds, tol
 
 def test_better_scores_come_before_speed():
     table = comparison(block="not distinguishable", weighted="higher")
-    headline, text = recommendation(
-        table, {"random_sampling": [10], "block": [30], "weighted": [5]}
-    )
+    headline, text = recommendation(table, {"random_sampling": [10], "block": [30], "weighted": [5]})
     assert headline == "Weighted."
     assert text.startswith("Higher than random sampling: weighted on drug; nowhere lower.")
 
@@ -121,9 +117,7 @@ def test_a_run_without_streaming_is_not_blamed_on_it():
         config, comparison=comparison(), plates={}, entropy=entropy, headline_task="drug"
     )
     told = answers.why(results)
-    assert told == [
-        "This run does not hold both a streaming strategy and a shuffled one to compare."
-    ]
+    assert told == ["This run does not hold both a streaming strategy and a shuffled one to compare."]
 
 
 def test_words():
@@ -141,17 +135,13 @@ def test_words():
 
 
 def test_nothing_is_negative_zero():
-    table = comparison(block="not distinguishable").assign(
-        difference=-0.0002, low=-0.0004, high=0.0001
-    )
+    table = comparison(block="not distinguishable").assign(difference=-0.0002, low=-0.0004, high=0.0001)
     config = synthetic_run.make_config(2, 1, ("drug",))
     config["strategies"] = {strategy: {} for strategy in table["strategy"]}
     every = pd.concat([table.assign(metric=metric) for metric in METRICS])
     told = comparison_markdown(every, config, "random_sampling")
     assert "0.000 (0.000 to 0.000)" in told and "-0.000" not in told and "+0.000" not in told
-    verdict = answers.verdicts(
-        table.replace("not distinguishable", "lower"), "drug", "random_sampling"
-    )
+    verdict = answers.verdicts(table.replace("not distinguishable", "lower"), "drug", "random_sampling")
     assert "(0.000, 95% interval 0.000 to 0.000)" in verdict[0]
 
 

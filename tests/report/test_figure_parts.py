@@ -24,9 +24,7 @@ from runs import REPOSITORY
 
 
 def test_the_same_data_gives_the_same_files(tmp_path):
-    table = pd.DataFrame(
-        {"block_size": [1, 4], "fetch_factor": [1, 4], "sampler": "BlockShuffling"}
-    )
+    table = pd.DataFrame({"block_size": [1, 4], "fetch_factor": [1, 4], "sampler": "BlockShuffling"})
     table = table.assign(cells_per_second=5000.0, plate_entropy=[3.7, 2.0], score=0.3)
     for turn in ("one", "two"):
         figure = heat_maps(table, "drug", synthetic_run.make_config())

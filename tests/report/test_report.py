@@ -64,9 +64,7 @@ def browse(page, head, tail, tmp_path):
              "--disable-component-update", "--disable-sync", "--no-first-run",
              "--virtual-time-budget=20000", "--dump-dom"]  # fmt: skip
     flags.append(f"--user-data-dir={tmp_path / 'profile'}")
-    done = subprocess.run(
-        [CHROMIUM, *flags, copy.as_uri()], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([CHROMIUM, *flags, copy.as_uri()], capture_output=True, text=True, timeout=120)
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     plain = found.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -103,9 +101,7 @@ def test_opens_without_errors_and_every_figure_loads(report, tmp_path):
 def test_the_report_asks_the_network_for_nothing(report):
     text = report.read_text(encoding="utf-8")
     assert len(text) > 100_000  # with all figures inside
-    assert not re.search(
-        r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["'](?:https?:)?//""", text
-    )
+    assert not re.search(r"""<(?:script|link|img|iframe)[^>]+(?:src|href)=["'](?:https?:)?//""", text)
     assert not re.search(r"""(?:url\(|@import )["']?https?:""", text)
 
 

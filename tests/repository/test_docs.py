@@ -145,9 +145,7 @@ def test_a_part_is_valid_in_place_of_the_demos(name):
     assert list(inconsistencies(config)) == []
     for entry in config["strategies"].values():
         sampler = sampler_of(entry, np.ones(3000))
-        assert sum(map(len, cell_order(sampler, 3000, 64, 16, 0, 0))) == sampler.get_len(
-            range(3000)
-        )
+        assert sum(map(len, cell_order(sampler, 3000, 64, 16, 0, 0))) == sampler.get_len(range(3000))
 
 
 def test_a_strategy_more_trains_that_one_alone(clone):
@@ -158,9 +156,7 @@ def test_a_strategy_more_trains_that_one_alone(clone):
     config["strategies"] |= added["strategies"]
     (clone.folder / "more.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     done = clone.run("snakemake --configfile more.yaml --cores 2 --dry-run")
-    jobs = dict(
-        re.findall(r"^(train|diversity|pack_plate|encode_labels) +(\d+)$", done.stdout, re.M)
-    )
+    jobs = dict(re.findall(r"^(train|diversity|pack_plate|encode_labels) +(\d+)$", done.stdout, re.M))
     assert jobs == {"train": str(len(config["training"]["seeds"])), "diversity": "1"}
 
 

@@ -46,9 +46,7 @@ def computer(tmp_path, monkeypatch):
 
     def make(*arguments, folder="clone"):
         command = [MAKE, "env", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path / folder, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=tmp_path / folder, capture_output=True, text=True, check=False)
 
     return SimpleNamespace(put=put, make=make, folder=tmp_path / "clone")
 
@@ -58,10 +56,7 @@ def created_by(computer, *arguments):
     done = computer.make(*arguments)
     assert done.returncode == 0 and not done.stderr, done.stdout + done.stderr
     assert (computer.folder / ".venv/.complete").exists()
-    return [
-        line.rsplit("/", 1)[1]
-        for line in (computer.folder / "created").read_text().split("\n")[:-1]
-    ]
+    return [line.rsplit("/", 1)[1] for line in (computer.folder / "created").read_text().split("\n")[:-1]]
 
 
 def refusal(computer, *arguments, folder="clone"):
@@ -78,9 +73,7 @@ def test_the_newest_python_is_taken(computer):
         computer.put(f"python{version}", version)
     computer.put("python3", "3.11")
     assert created_by(computer) == ["python3.13"]
-    assert (
-        computer.folder / "installed"
-    ).read_text() == "install --quiet --requirement requirements.txt\n"
+    assert (computer.folder / "installed").read_text() == "install --quiet --requirement requirements.txt\n"
 
 
 @pytest.mark.parametrize("version", [None, "3.14", "3.9"])

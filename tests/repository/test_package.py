@@ -34,9 +34,7 @@ def plate(tmp_path_factory):
 
 def lower_bounds():
     """{package: lowest version} of what the library needs."""
-    bounds = dict(
-        re.fullmatch(r"([\w-]+)>=([\d.]+)", each).groups() for each in PROJECT["dependencies"]
-    )
+    bounds = dict(re.fullmatch(r"([\w-]+)>=([\d.]+)", each).groups() for each in PROJECT["dependencies"])
     return bounds | LOWEST
 
 
@@ -49,9 +47,7 @@ def link_torch(target):
             continue
         seen.add(name)
         found = distribution(name)
-        wanted += [
-            re.match(r"[\w.-]+", need)[0] for need in found.requires or [] if "extra ==" not in need
-        ]
+        wanted += [re.match(r"[\w.-]+", need)[0] for need in found.requires or [] if "extra ==" not in need]
         for first in {file.parts[0] for file in found.files} - {"..", "__pycache__"}:
             link = target / first
             if not link.exists():
@@ -76,9 +72,7 @@ def installed(tmp_path_factory):
 def run(python, *arguments, folder):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [str(python), *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -154,8 +148,6 @@ def test_what_is_public_is_typed_and_its_examples_run(name, plate, tmp_path, mon
         parameters = inspect.signature(function).parameters.values()
         assert [p.name for p in parameters if p.annotation is p.empty and p.name != "self"] == []
     names = {each: getattr(cellshuffle, each) for each in cellshuffle.__all__}
-    test = doctest.DocTestFinder(recurse=False).find(
-        public, name, globs=names | {"np": np, "plate": plate}
-    )
+    test = doctest.DocTestFinder(recurse=False).find(public, name, globs=names | {"np": np, "plate": plate})
     results = [doctest.DocTestRunner().run(each) for each in test]
     assert sum(result.failed for result in results) == 0

@@ -137,9 +137,7 @@ def test_every_example_configuration_passes_the_schema():
     for path in (REPOSITORY / "config").glob("*.yaml"):
         config = yaml.safe_load(path.read_text())
         if path.name == "pilot.yaml":  # is laid over another
-            config = yaml.safe_load((path.parent / "tahoe.yaml").read_text()) | {
-                "run": config["run"]
-            }
+            config = yaml.safe_load((path.parent / "tahoe.yaml").read_text()) | {"run": config["run"]}
         found = list(Draft202012Validator(SCHEMA).iter_errors(config))
         assert not found, f"{path.name}: {found}"
 

@@ -175,9 +175,7 @@ def test_cancelled_to_make_room_same_bytes_as_local(local, tmp_path):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        assert {
-            (job, state) for job in first for state in ("PREEMPTED", "COMPLETED")
-        } <= slurm.ended()
+        assert {(job, state) for job in first for state in ("PREEMPTED", "COMPLETED")} <= slurm.ended()
     assert_same_numbers(local, tmp_path)
 
 

@@ -28,9 +28,7 @@ def undisturbed(atlas, tmp_path_factory):
     return trainings.undisturbed_results(atlas, tmp_path_factory.mktemp("undisturbed"))
 
 
-def test_another_configuration_discards_the_checkpoint(
-    atlas, undisturbed, tmp_path, monkeypatch, capsys
-):
+def test_another_configuration_discards_the_checkpoint(atlas, undisturbed, tmp_path, monkeypatch, capsys):
     stopped(atlas, tmp_path, monkeypatch, learning_rate=0.5)
     run_job(job_of(atlas, tmp_path, "buffer"))
     assert "checkpoint discarded, it belongs to another configuration" in capsys.readouterr().err
@@ -55,9 +53,7 @@ def test_other_data_or_versions_discard_the_checkpoint(atlas, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "pickle", "other content"])
-def test_a_broken_checkpoint_is_discarded(
-    atlas, undisturbed, tmp_path, monkeypatch, capsys, damage
-):
+def test_a_broken_checkpoint_is_discarded(atlas, undisturbed, tmp_path, monkeypatch, capsys, damage):
     job = stopped(atlas, tmp_path, monkeypatch)
     path = tmp_path / "checkpoint.pt"
     match damage:

@@ -122,9 +122,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("minutes", [1e-9, 10])
 @pytest.mark.parametrize("step", [2, STEPS + 9, 3 * STEPS - 1])
-def test_a_crash_goes_back_to_the_last_checkpoint(
-    atlas, undisturbed, tmp_path, monkeypatch, step, minutes
-):
+def test_a_crash_goes_back_to_the_last_checkpoint(atlas, undisturbed, tmp_path, monkeypatch, step, minutes):
     def crash():
         raise Crash
 

@@ -65,9 +65,7 @@ def test_loss_and_gradient_equal_separate_heads(kind):
         torch.testing.assert_close(
             written[:, head.columns].T, linear.weight.grad, rtol=1e-5, atol=1e-6 * scale
         )
-        torch.testing.assert_close(
-            gradient[:, head.columns].sum(0), linear.bias.grad, rtol=1e-5, atol=1e-6
-        )
+        torch.testing.assert_close(gradient[:, head.columns].sum(0), linear.bias.grad, rtol=1e-5, atol=1e-6)
 
 
 def test_initial_weights_are_xavier_uniform_per_head():
@@ -122,9 +120,7 @@ def test_scores_of_a_run_are_those_of_its_predictions(small_run, strategy):
     np.testing.assert_array_equal(saved["truth"], labels)
     for position, task in enumerate(saved["tasks"]):
         expected = sklearn_scores(saved["truth"][:, position], saved["prediction"][:, position])
-        np.testing.assert_allclose(
-            [result["scores"][task][name] for name in SCORES], expected, rtol=1e-12
-        )
+        np.testing.assert_allclose([result["scores"][task][name] for name in SCORES], expected, rtol=1e-12)
 
 
 def test_saved_model_makes_the_saved_predictions(small_run):

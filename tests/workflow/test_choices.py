@@ -31,9 +31,7 @@ def test_one_core_starts_no_thread_beside_the_model(small_run, tmp_path, monkeyp
     watch, record = tmp_path / "watch", tmp_path / "record"
     watch.mkdir()
     (watch / "sitecustomize.py").write_text(NOTE_LOADERS.format(record=str(record)))
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(watch), os.environ.get("PYTHONPATH", "")])
-    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(watch), os.environ.get("PYTHONPATH", "")]))
     config = on_existing_atlas(small_run, atlas={"pack": False})
     for cores in (1, 2):
         folder = tmp_path / str(cores)

@@ -78,9 +78,7 @@ def test_history(small_run):
         columns += [f"{task}/train_loss", *(f"{task}/{metric}" for metric in METRICS)]
     assert list(history) == columns
     assert history["epoch"].tolist() == [1, 2] and history["cells_seen"].tolist() == [1200, 2400]
-    assert (history.drop(columns=[c for c in columns if "accuracy" in c or "f1" in c]) > 0).all(
-        None
-    )
+    assert (history.drop(columns=[c for c in columns if "accuracy" in c or "f1" in c]) > 0).all(None)
     seconds = history["epoch_seconds"]
     np.testing.assert_allclose(history["train_seconds"], seconds.cumsum())
     np.testing.assert_allclose(history["cells_per_second"], 1200 / seconds)

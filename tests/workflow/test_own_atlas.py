@@ -90,9 +90,7 @@ def test_lookup_tables_of_every_kind(tmp_path):
         for kind in ("csv", "tsv", "parquet")
     }
     atlas = {"split": {"fraction": 0.3, "seed": 0}}
-    snakemake(
-        tmp_path, own_config(tmp_path, atlas=atlas, tasks=tasks), "results/own/labels/train.npy"
-    )
+    snakemake(tmp_path, own_config(tmp_path, atlas=atlas, tasks=tasks), "results/own/labels/train.npy")
     labels = tmp_path / "results/own/labels"
     train = anndata.read_h5ad(tmp_path / "results/own/packed/plateall-train.h5ad").obs["line"]
     expected = train.astype(str).map({"A": "y", "B": "none", "Ä 1": "ü, x"}).tolist()

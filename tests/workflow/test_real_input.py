@@ -35,9 +35,7 @@ def test_cells_are_split_and_labelled_as_in_the_file(own_run):
         plates = config["atlas"][f"{split}_plates"]
         obs = pd.concat([cells.obs[cells.obs["phase"] == plate] for plate in plates])
         codes = load_npy(run / f"labels/{split}.npy")
-        for position, (task, column) in enumerate(
-            {"cell_type": "bulk_labels", "cluster": "louvain"}.items()
-        ):
+        for position, (task, column) in enumerate({"cell_type": "bulk_labels", "cluster": "louvain"}.items()):
             assert [classes[task][code] for code in codes[:, position]] == list(obs[column])
 
 

@@ -19,21 +19,15 @@ from runs import SOUND, fails, merged, snakemake
 def test_a_changed_plate_is_packed_and_encoded_again(sound):
     classes = "results/bad/labels/classes.json"
     snakemake(sound, SOUND, classes)
-    packed = {
-        path.name: path.stat().st_mtime_ns for path in (sound / "results/bad/packed").glob("*.h5ad")
-    }
+    packed = {path.name: path.stat().st_mtime_ns for path in (sound / "results/bad/packed").glob("*.h5ad")}
     path = sound / "atlas/plate2.h5ad"
     before = path.stat()
     other = sound_plate(2, n_cells=61)
     other.obs["drug"] = pd.Categorical(["d0"] * 60 + ["d3"])
     other.write_h5ad(path)
-    os.utime(
-        path, ns=(before.st_atime_ns, before.st_mtime_ns - 10**12)
-    )  # older than what it replaces
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns - 10**12))  # older than what it replaces
     snakemake(sound, SOUND, classes)
-    again = {
-        path.name: path.stat().st_mtime_ns for path in (sound / "results/bad/packed").glob("*.h5ad")
-    }
+    again = {path.name: path.stat().st_mtime_ns for path in (sound / "results/bad/packed").glob("*.h5ad")}
     assert {name for name in packed if packed[name] != again[name]} == {"plate2.h5ad"}
     assert "2,61" in (sound / "results/bad/labels/plates.csv").read_text()
 
@@ -81,9 +75,7 @@ def test_labels_that_are_a_pickle_are_refused(sound):
 
 
 @pytest.mark.parametrize("reader", [load_npy, load_npz, read_json, read_predictions])
-@pytest.mark.parametrize(
-    "kind", ["pickle", "objects", "archive of objects", "text", "nothing", "cut"]
-)
+@pytest.mark.parametrize("kind", ["pickle", "objects", "archive of objects", "text", "nothing", "cut"])
 def test_files_that_are_not_what_they_should_be(tmp_path, monkeypatch, reader, kind):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "file"

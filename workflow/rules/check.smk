@@ -35,8 +35,7 @@ rule check_input:
             if key not in ("balance", "columns")
         },
         stamps=[
-            this_run.stamp(path)
-            for path in this_run.published + this_run.lookup_tables + this_run.gene_list
+            this_run.stamp(path) for path in this_run.published + this_run.lookup_tables + this_run.gene_list
         ],
     script:
         "../scripts/check_input.py"

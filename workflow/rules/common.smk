@@ -52,10 +52,7 @@ def stop_on(problems):
 
 
 for path in [] if cached_config else workflow.configfiles:
-    stop_on(
-        f"{path}: {line}"
-        for line in configuration.repeated_keys(Path(path).read_text(encoding="utf-8"))
-    )
+    stop_on(f"{path}: {line}" for line in configuration.repeated_keys(Path(path).read_text(encoding="utf-8")))
 stop_on(configuration.schema_problems(config, schema))
 configuration.fill_defaults(config, schema)
 if cached_config and requested_config is not None:

@@ -124,9 +124,7 @@ rule summary:
         entropy=of_every_strategy("entropy.csv"),
     output:
         answers="<run>/summary/answers.html",
-        table=in_report(
-            "<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"
-        ),
+        table=in_report("<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"),
         settings=in_report(
             "<run>/summary/settings.html",
             "settings",

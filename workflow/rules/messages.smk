@@ -35,9 +35,7 @@ def n_cells():
 def failed_jobs():
     """(rule, wildcards, log) of every job that failed for good."""
     failed = [part for job in workflow.scheduler.failed for part in getattr(job, "jobs", [job])]
-    return [
-        (job.rule.name, dict(job.wildcards.items()), next(iter(job.log), None)) for job in failed
-    ]
+    return [(job.rule.name, dict(job.wildcards.items()), next(iter(job.log), None)) for job in failed]
 
 
 onstart:

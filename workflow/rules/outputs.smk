@@ -9,9 +9,7 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
         "split": bool(ATLAS["split"]),
     },
     "weights": config["weights"] | {"balance": this_run.balanced_labels},
-    "training": {
-        key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")
-    },
+    "training": {key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")},
 }
 
 CATEGORIES = {
@@ -21,9 +19,7 @@ CATEGORIES = {
     "why": "4 Why",
     "errors": "5 Errors",
 }
-PUBLISHED = (
-    [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
-)
+PUBLISHED = [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "settings")]
 

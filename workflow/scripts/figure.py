@@ -8,9 +8,7 @@ from cellshuffle.report.results import Results
 
 
 def main(snakemake):
-    os.environ.pop(
-        "MPLBACKEND", None
-    )  # Jupyter's; Matplotlib cannot be imported where it is not installed
+    os.environ.pop("MPLBACKEND", None)  # Jupyter's; Matplotlib cannot be imported where it is not installed
     style = import_module("cellshuffle.report.figures.style")
     name = snakemake.rule.rpartition("figure_")[2]  # another workflow may put a prefix before it
     module = import_module(f"cellshuffle.report.figures.{name}")

@@ -48,9 +48,7 @@ def pack_plates(plates, out, layer, genes, threads):
             n_cells = n_rows(member(file, "obs"))
         bar = progress(n_cells, "cells", f"packing {source.name}")
         status = source.stat()
-        made_from = origin(
-            layer, {"genes": genes and str(genes)}, [status.st_size, status.st_mtime_ns]
-        )
+        made_from = origin(layer, {"genes": genes and str(genes)}, [status.st_size, status.st_mtime_ns])
         pack(source, target, layer, select, threads, bar.update, made_from)
         bar.close()
         say(f"{target}: {n_cells:,} cells packed")

@@ -75,6 +75,4 @@ def test_set_name(config):
 
 def natural_key(name):
     """Sort key for natural order: `plate 2` before `plate 10`."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -25,9 +25,7 @@ def resamples(n_cells, replicates, rng):
 
 def _resampled_counts(weights, group, codes, n_classes):
     """(replicates, n_classes) weighted counts of `codes` (n,), each cell in group `group` (n,)."""
-    cells = sparse.csr_matrix(
-        (np.ones(len(codes)), (group, codes)), shape=(weights.shape[1], n_classes)
-    )
+    cells = sparse.csr_matrix((np.ones(len(codes)), (group, codes)), shape=(weights.shape[1], n_classes))
     return weights @ cells
 
 

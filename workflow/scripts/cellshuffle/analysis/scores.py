@@ -31,6 +31,4 @@ def scores_from_counts(hits, predicted, true):
 def class_counts(truth, prediction, n_classes):
     """Hits, predicted and true cells per class of (n_cells,) codes: three (n_classes,) int arrays."""
     hit = truth == prediction
-    return tuple(
-        np.bincount(codes, minlength=n_classes) for codes in (truth[hit], prediction, truth)
-    )
+    return tuple(np.bincount(codes, minlength=n_classes) for codes in (truth[hit], prediction, truth))

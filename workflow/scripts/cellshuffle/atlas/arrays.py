@@ -51,9 +51,7 @@ class Mapped:
         )
         self.size = dataset.size
         if self.offset + dataset.nbytes > os.path.getsize(path):
-            raise InputError(
-                f"{path}: truncated, {dataset.name} reaches beyond the end of the file"
-            )
+            raise InputError(f"{path}: truncated, {dataset.name} reaches beyond the end of the file")
         self.file = open(path, "rb", buffering=0)  # noqa: SIM115  (as long as the map)
         if random:
             os.posix_fadvise(self.file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
@@ -79,9 +77,7 @@ class Mapped:
         length = last[np.concatenate([apart, [len(last) - 1]])] - begin
         begin, length = begin[length > 0], length[length > 0]
         if not self._cached(begin):
-            advise = map(
-                self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist()
-            )
+            advise = map(self.map.madvise, repeat(mmap.MADV_WILLNEED), begin.tolist(), length.tolist())
             deque(advise, maxlen=0)
         wanted = int((stops - starts).sum()) * size
         if 2 * wanted < length.sum() or length.sum() < LONG_STRETCH * len(length):
@@ -130,9 +126,7 @@ class Chunked:
 
     def __init__(self, dataset, workers):
         self.dataset, self.dtype, self.size = dataset, dataset.dtype, dataset.size
-        self.chunk = (
-            dataset.chunks[0] if dataset.chunks else max(1, 2**20 // dataset.dtype.itemsize)
-        )
+        self.chunk = dataset.chunks[0] if dataset.chunks else max(1, 2**20 // dataset.dtype.itemsize)
         self.decode = _decoder(dataset)
         self.pool = ThreadPoolExecutor(workers) if workers > 1 and self.decode else None
 

@@ -50,17 +50,13 @@ def member(file, name):
     for part in name.strip("/").split("/"):
         link = element.get(part, getlink=True) if isinstance(element, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
-            raise InputError(
-                f"{file.file.filename}: {name} is a link to another file, which is not followed"
-            )
+            raise InputError(f"{file.file.filename}: {name} is a link to another file, which is not followed")
         if link is None or part not in element:
             members = ", ".join(element) if isinstance(element, h5py.Group) else "no members"
             raise InputError(f"{file.file.filename}: has no {name} ({element.name} has: {members})")
         element = element[part]
         if isinstance(element, h5py.Dataset) and (element.external or element.is_virtual):
-            raise InputError(
-                f"{file.file.filename}: {name} is stored in another file, which is not followed"
-            )
+            raise InputError(f"{file.file.filename}: {name} is stored in another file, which is not followed")
     return element
 
 
@@ -106,9 +102,7 @@ def matrix_format(matrix):
     """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings."""
     if isinstance(matrix, h5py.Dataset):
         if matrix.ndim != 2:
-            raise InputError(
-                f"{matrix.file.filename}: {matrix.name} is not a matrix of cells by genes"
-            )
+            raise InputError(f"{matrix.file.filename}: {matrix.name} is not a matrix of cells by genes")
         return "dense", matrix.shape
     encoding = attribute(matrix, "encoding-type") or attribute(matrix, "h5sparse_format")
     shape = matrix.attrs.get("shape", matrix.attrs.get("h5sparse_shape", ()))

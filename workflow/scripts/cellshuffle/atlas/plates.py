@@ -192,9 +192,7 @@ class Plates:
             starts.append(start)
             stops.append(stop)
         parts = (pieces, starts, stops)
-        places = (
-            np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts
-        )
+        places = (np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts)
         return Fetch(plates, arrays, *places, self.unique_genes)
 
     def __getitem__(self, cells: np.ndarray) -> Rows:

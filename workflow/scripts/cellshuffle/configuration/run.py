@@ -95,9 +95,7 @@ class Run:
         """
         packed = self.atlas["pack"]
         return {
-            split: [
-                [path, None if packed else self.stamp(path)] for path in self.plate_paths(split)
-            ]
+            split: [[path, None if packed else self.stamp(path)] for path in self.plate_paths(split)]
             for split in self.plates
         }
 

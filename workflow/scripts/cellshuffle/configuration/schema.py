@@ -48,8 +48,7 @@ def load_schema(path, strategies, swept):
     strategy = sections["strategies"]["additionalProperties"]
     strategy["properties"]["sampler"]["enum"] = list(strategies)
     strategy["allOf"] = [
-        {"if": {"properties": {"sampler": {"const": name}}}, "then": own}
-        for name, own in strategies.items()
+        {"if": {"properties": {"sampler": {"const": name}}}, "then": own} for name, own in strategies.items()
     ]
     sections["sweep"]["properties"]["samplers"]["items"]["enum"] = list(swept)
     return schema
@@ -112,9 +111,7 @@ def _innermost(error):
     branches = {}
     for part in error.context:
         branches.setdefault(part.schema_path[0], []).append(part)
-    candidates = [
-        p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)
-    ]
+    candidates = [p for p in branches.values() if not any(e.validator == "type" and not e.path for e in p)]
     best = min(candidates or branches.values(), key=len)
     return [inner for part in best for inner in _innermost(part)]
 

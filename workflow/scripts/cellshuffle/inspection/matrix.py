@@ -138,9 +138,7 @@ def _sparse_samples(name, matrix, format, n_cells, n_genes):
 def _check_pointers(indptr, n_values, name):
     first, last = int(indptr[0]), int(indptr[-1])
     if first != 0 or last != n_values:
-        raise InputError(
-            f"{name}: indptr goes from {first} to {last}, must go from 0 to {n_values}"
-        )
+        raise InputError(f"{name}: indptr goes from {first} to {last}, must go from 0 to {n_values}")
     for low in range(0, len(indptr) - 1, BLOCK):
         down = np.flatnonzero(np.diff(indptr[low : low + BLOCK + 1].astype(np.int64)) < 0)
         if len(down):

@@ -25,9 +25,7 @@ def start_lines(run, config, n_plates, n_cells, rules):
         f"{_many(strategies, 'strategy', 'strategies')} with {_many(seeds, 'seed')}"
     )
     count = Counter(rule.removeprefix("cellshuffle_") for rule in rules)
-    work = [
-        f"{count[rule]} {words[count[rule] > 1]}" for rule, words in WORK.items() if count[rule]
-    ]
+    work = [f"{count[rule]} {words[count[rule] > 1]}" for rule, words in WORK.items() if count[rule]]
     if set(count) - set(WORK):
         work.append("labels, weights, tables and figures" if work else "tables and figures")
     yield f"to do: {join_words(work)}"

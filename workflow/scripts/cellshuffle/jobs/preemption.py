@@ -33,9 +33,7 @@ def preempted_jobs(folder):
     """
     query = ["--me", "--noheader", "--states=PREEMPTED", "--format=%i %k %Z"]
     jobs = (line.split(" ", 2) for line in (_slurm("squeue", *query) or "").splitlines())
-    return [
-        number for number, comment, place in jobs if comment.startswith("rule_") and place == folder
-    ]
+    return [number for number, comment, place in jobs if comment.startswith("rule_") and place == folder]
 
 
 def _slurm(*command):

@@ -16,9 +16,7 @@ def plate_labels(paths, tasks, max_cells=None):
     Returns {task: [(codes (n_cells,), labels (n_values,) str), ...]}, a pair a plate.
     Raises InputError listing every label that no lookup table has and every missing value.
     """
-    lookups = {
-        task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")
-    }
+    lookups = {task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")}
     pairs = {task: [] for task in tasks}
     missing, used = {}, 0
     for path in paths:

@@ -20,9 +20,7 @@ def read_lookup(lookup):
         if v is None or str(v) == "" or str(k) in extra:
             continue
         if table.setdefault(str(k), str(v)) != str(v):
-            raise InputError(
-                f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'"
-            )
+            raise InputError(f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'")
     return table | extra
 
 

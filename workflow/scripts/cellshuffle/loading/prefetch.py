@@ -115,8 +115,7 @@ def by_process(items, depth):
 def tensors_of(content, layout):
     """The arrays of an item as tensors: parts of its bytes, wherever these are."""
     return [
-        content[part.start : part.stop].view(getattr(torch, part.dtype)).view(part.shape)
-        for part in layout
+        content[part.start : part.stop].view(getattr(torch, part.dtype)).view(part.shape) for part in layout
     ]
 
 

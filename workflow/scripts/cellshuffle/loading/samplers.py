@@ -53,9 +53,7 @@ SAMPLERS = {
         "cellshuffle.loading.weighted:SortedBlockWeightedSampling",
         {
             "block_size": BLOCK_SIZE,
-            "total_size": key(
-                "integer", "Draws an epoch; absent, as many as train cells.", minimum=1
-            ),
+            "total_size": key("integer", "Draws an epoch; absent, as many as train cells.", minimum=1),
             "replace": key(
                 "boolean",
                 "Draw with replacement; scDataset's default is true. With false, `sampling_size` and "

@@ -20,9 +20,7 @@ class SortedBlockWeightedSampling(BlockWeightedSampling):
             return super().get_indices(data_collection, seed, rng)
         n_cells = len(data_collection)
         if len(self.weights) != n_cells:
-            raise InputError(
-                f"{len(self.weights)} weights for {n_cells} cells; make the weights again"
-            )
+            raise InputError(f"{len(self.weights)} weights for {n_cells} cells; make the weights again")
         indices = self._draw(n_cells, self._get_rng(seed, rng))
         n_blocks = len(indices) // self.block_size
         blocks = indices[: n_blocks * self.block_size].reshape(n_blocks, self.block_size)

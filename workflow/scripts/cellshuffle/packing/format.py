@@ -53,9 +53,7 @@ def lay_out(path, indptr, types, n_genes):
     need = int(indptr[-1]) * sum(np.dtype(t).itemsize for t in types) + indptr.nbytes
     free = shutil.disk_usage(folder).free
     if need > free:
-        raise InputError(
-            f"{folder}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
-        )
+        raise InputError(f"{folder}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free")
     with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
         packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         packed.attrs[FORMAT_ATTRIBUTE] = FORMAT

@@ -142,8 +142,7 @@ def _csc_to_csr(file, layer, path):
     if pointers[-1] == 0:
         return
     data, genes = (
-        np.memmap(path, t, "r+", offset, (pointers[-1],))
-        for t, offset in zip(types, offsets, strict=True)
+        np.memmap(path, t, "r+", offset, (pointers[-1],)) for t, offset in zip(types, offsets, strict=True)
     )
     free = pointers[:-1].copy()  # where the next element of each row goes
     for low in edges:

@@ -52,9 +52,7 @@ def proportion_risks(n_train, strategies, training):
         )
     steps = {
         name: training["epochs"]
-        * math.ceil(
-            (entry.get("total_size") or n_train) / loading_of(entry, training)["batch_size"]
-        )
+        * math.ceil((entry.get("total_size") or n_train) / loading_of(entry, training)["batch_size"])
         / training["world_size"]
         for name, entry in strategies.items()
     }

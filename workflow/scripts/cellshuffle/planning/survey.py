@@ -83,9 +83,7 @@ def _expected(request, facts, words):
     for task, entry in request["tasks"].items():
         name = entry["lookup"]["value"] if entry.get("lookup") else entry["column"]
         if name not in facts["classes"]:
-            raise InputError(
-                f"tasks: {task}: how many classes it has is not known without the plates"
-            )
+            raise InputError(f"tasks: {task}: how many classes it has is not known without the plates")
         atlas.n_classes[task] = facts["classes"][name]
     sizes = facts["classes"] | atlas.n_classes
     atlas.possible_combinations = math.prod(sizes.get(name, 1) for name in request["balance"])

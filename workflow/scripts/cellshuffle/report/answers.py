@@ -35,9 +35,7 @@ def verdicts(table, task, baseline):
                 f"to {signed(row.high)})"
                 for row in chosen.itertuples()
             ]
-            sentences.append(
-                f"{verdict.capitalize()} than {in_sentence(baseline)}: {join_words(parts)}."
-            )
+            sentences.append(f"{verdict.capitalize()} than {in_sentence(baseline)}: {join_words(parts)}.")
     same = rows.loc[rows["verdict"] == SAME, "strategy"]
     if len(same):
         sentences.append(f"Not distinguishable: {join_words(in_sentence(s) for s in same)}.")
@@ -83,16 +81,12 @@ def recommendation(table, speeds, baseline, seconds):
     threshold = share * np.min(speeds[fastest])
     best = [s for s in equals if s == fastest or np.max(speeds[s]) >= threshold]
     headline = (
-        f"Any of {join_words(map(in_sentence, best))}."
-        if len(best) > 1
-        else f"{display_name(fastest)}."
+        f"Any of {join_words(map(in_sentence, best))}." if len(best) > 1 else f"{display_name(fastest)}."
     )
     others = [s for s in best if s != baseline]
     reasons = []
     if most:
-        tasks = join_words(
-            f"{in_sentence(s)} on {join_words(map(in_sentence, higher[s]))}" for s in best
-        )
+        tasks = join_words(f"{in_sentence(s)} on {join_words(map(in_sentence, higher[s]))}" for s in best)
         reasons.append(f"Higher than {in_sentence(baseline)}: {tasks}; nowhere lower.")
     elif not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH:
         headline = "This run cannot tell."
@@ -121,9 +115,7 @@ def not_significant(table, best):
     rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
     if rows.empty:
         return []
-    cases = join_words(
-        f"{in_sentence(row.strategy)} on {in_sentence(row.task)}" for row in rows.itertuples()
-    )
+    cases = join_words(f"{in_sentence(row.strategy)} on {in_sentence(row.task)}" for row in rows.itertuples())
     return [
         f"Lower by a 95% interval of its own, which may be chance among the {n_compared(table)} "
         f"comparisons made here: {cases}."
@@ -171,9 +163,7 @@ def certainty(table, config, baseline, n_test):
         "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
     if seeds == 1:
-        sentences.append(
-            "With one seed the intervals leave out how much another seed would change."
-        )
+        sentences.append("With one seed the intervals leave out how much another seed would change.")
     elif seeds < 5:
         sentences.append(
             f"With {seeds} seeds the spread over seeds is known only roughly, and the intervals are the "

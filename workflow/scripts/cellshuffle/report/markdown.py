@@ -43,10 +43,7 @@ def comparison_markdown(table, config, baseline):
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
     lines += ["", "## Every score"]
     for task in tasks:
-        rows = [
-            [display_name(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)]
-            for s in strategies
-        ]
+        rows = [[display_name(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
         lines += ["", f"### {display_name(task)}", "", *markdown_table(header, rows)]
     return "\n".join(lines) + "\n"
@@ -74,9 +71,7 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
 
 def _macro_f1_table(scores, strategies, tasks, text):
     """Lines of a table of strategies and tasks; text: of a row of the comparison, for a cell."""
-    rows = [
-        [display_name(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies
-    ]
+    rows = [[display_name(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies]
     return markdown_table(["Strategy", *map(display_name, tasks)], rows)
 
 

@@ -33,9 +33,7 @@ def answers_page(results):
         html.heading("Which strategy should I use?"),
         html.strong(headline),
         html.bullets(reasons) if reasons else "",
-        html.picture(
-            results.files.comparison_figure, "Macro F1 of every strategy and task, with every seed"
-        ),
+        html.picture(results.files.comparison_figure, "Macro F1 of every strategy and task, with every seed"),
         html.heading("How sure is that?"),
         html.bullets(answers.certainty(table, config, baseline, n_test)),
         *(
@@ -45,14 +43,10 @@ def answers_page(results):
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
         html.paragraph("Means over the seeds, on the machine of this run."),
-        html.picture(
-            results.files.tradeoff_figure, "Score against throughput, one point a strategy"
-        ),
+        html.picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
         html.heading("Why does streaming fail?"),
         html.bullets(answers.why(results)),
-        html.picture(
-            results.files.why_figure, "Plates over an epoch and entropy of the minibatches"
-        ),
+        html.picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
     ]
     return "".join(parts) + "\n"
 

@@ -55,8 +55,7 @@ def device_batches(batches, transform, n_genes, device, prefetch, gradient=True)
             yield cells, counts, None if labels is None else on_device(labels, device)
         return
     arrays = (
-        [cells] if counts is None else [cells, labels, *counts.arrays]
-        for cells, counts, labels in prepared()
+        [cells] if counts is None else [cells, labels, *counts.arrays] for cells, counts, labels in prepared()
     )
     for content, layout in by_process(arrays, prefetch):
         (cells,) = tensors_of(content, layout[:1])

@@ -10,7 +10,5 @@ def device_of(device):
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device != "cpu" and not torch.cuda.is_available():
-        raise InputError(
-            f"training: device: '{device}' is asked for, but PyTorch finds no GPU here"
-        )
+        raise InputError(f"training: device: '{device}' is asked for, but PyTorch finds no GPU here")
     return device

@@ -58,9 +58,7 @@ def check_agreement(numbers, what):
     """Raise InputError unless all processes have the same whole numbers."""
     local = torch.tensor(numbers)
     if not torch.equal(sum_over_ranks(local.clone()), local * world_size()):
-        raise InputError(
-            f"the processes do not see the same of {what}: is every file on a shared disk?"
-        )
+        raise InputError(f"the processes do not see the same of {what}: is every file on a shared disk?")
 
 
 def combined_digest(order):

@@ -16,9 +16,7 @@ PREFETCH = 2  # large batches prepared ahead, at most
 BATCH = 1024  # cells; part of the definition of the loss to the last bit, so not a setting
 
 
-def evaluate(
-    plates, labels, weight, bias, heads, transform, prefetch, stop_requested=lambda: False
-):
+def evaluate(plates, labels, weight, bias, heads, transform, prefetch, stop_requested=lambda: False):
     """Predict every test cell, in order, in large batches.
 
     Returns ({task: {"loss": ..., each of SCORES}}, predictions (n_cells, n_tasks) int64). Raises
@@ -48,7 +46,5 @@ def evaluate(
     for position, head in enumerate(heads):
         truth = np.asarray(labels[: len(plates), position], np.int64)
         values = scores_from_counts(*class_counts(truth, predictions[:, position], head.n_classes))
-        scores[head.task] = {"loss": mean_loss[position]} | dict(
-            zip(SCORES, values.tolist(), strict=True)
-        )
+        scores[head.task] = {"loss": mean_loss[position]} | dict(zip(SCORES, values.tolist(), strict=True))
     return scores, predictions

@@ -41,9 +41,7 @@ class Trainer:
     Raises InputError when labels do not fit or the loss is not finite, Stopped after SIGTERM.
     """
 
-    def __init__(
-        self, train_data, test_data, classes, sampler, recipe, execution, checkpoint, fingerprint
-    ):
+    def __init__(self, train_data, test_data, classes, sampler, recipe, execution, checkpoint, fingerprint):
         torch.set_num_threads(execution.threads)
         torch.set_float32_matmul_precision("highest")  # whatever the environment says of TF32
         for (plates, labels), split in ((train_data, "train"), (test_data, "test")):

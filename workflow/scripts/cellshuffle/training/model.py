@@ -106,8 +106,6 @@ def losses_and_gradient(logits, labels, n_cells, heads):
         label = labels[:, position, None]
         chosen = block.gather(1, label).split(ONE_THREAD)
         losses.append(-torch.stack([part.sum() for part in chosen]).sum())
-        gradient = block.exp_().scatter_add_(
-            1, label, torch.full_like(label, -1, dtype=block.dtype)
-        )
+        gradient = block.exp_().scatter_add_(1, label, torch.full_like(label, -1, dtype=block.dtype))
         logits[:, head.columns] = gradient / n_cells
     return torch.stack(losses), logits

@@ -12,9 +12,7 @@ def draw(results):
     strategies, tasks = results.strategies, results.tasks
     figure, grid = style.panels(len(tasks), 0.5, 0.62 + 0.2 * len(strategies), sharey=True)
     marked = [_panel(axes, task, results) for axes, task in zip(grid.flat, tasks, strict=False)]
-    style.footnote(
-        figure, f"macro F1 on {test_set_name(results.config)} (0 to 1, higher is better)"
-    )
+    style.footnote(figure, f"macro F1 on {test_set_name(results.config)} (0 to 1, higher is better)")
     _legend(figure, any(marked), len(results.config["training"]["seeds"]))
     return figure
 
@@ -31,9 +29,7 @@ def _panel(axes, task, results):
         colour, marker = appearance["color"], appearance["marker"]
         mean, sd = means.loc[strategy, ["mean", "sd"]]
         axes.barh(row, mean, height=0.62, color=colour, alpha=0.28, linewidth=0)
-        axes.errorbar(
-            mean, row, xerr=sd if sd == sd else None, color=colour, capsize=2, linewidth=1
-        )
+        axes.errorbar(mean, row, xerr=sd if sd == sd else None, color=colour, capsize=2, linewidth=1)
         axes.plot([mean, mean], [row - 0.31, row + 0.31], color=colour, linewidth=1.6)
         seeds = scores.loc[scores["strategy"] == strategy, "value"].to_numpy()
         offset = np.linspace(-0.17, 0.17, len(seeds)) if len(seeds) > 1 else [0]

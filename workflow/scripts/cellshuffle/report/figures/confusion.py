@@ -78,9 +78,7 @@ def _name_axes(figure, grid, n, names, n_rows, named, task, config):
             axes.set_xticks([])
         axes.tick_params(length=0, labelbottom=bottom and named)
     rest = f" | {_classes(len(names) - n_rows)} not on {test_set}" if n_rows < len(names) else ""
-    figure.supxlabel(
-        f"predicted {in_sentence(task)}: {_classes(n_rows)} on {test_set}{rest}", fontsize=8
-    )
+    figure.supxlabel(f"predicted {in_sentence(task)}: {_classes(n_rows)} on {test_set}{rest}", fontsize=8)
     figure.supylabel(f"true {in_sentence(task)}", fontsize=8)
 
 

@@ -38,9 +38,7 @@ def _bars(axes, strategies, values):
             axes.annotate("not reached", (0, row), (3, 0), textcoords="offset points", va="center",
                           fontsize=6.5, style="italic")  # fmt: skip
             continue
-        axes.barh(
-            row, reached.mean(), height=0.62, color=appearance["color"], alpha=0.85, linewidth=0
-        )
+        axes.barh(row, reached.mean(), height=0.62, color=appearance["color"], alpha=0.85, linewidth=0)
         offset = np.linspace(-0.17, 0.17, len(reached)) if len(reached) > 1 else [0]
         axes.scatter(reached, row + np.array(offset), s=7, color="white", edgecolor="black",
                      linewidth=0.5, zorder=3, clip_on=False)  # fmt: skip

@@ -29,9 +29,7 @@ def figure_style():
 
     It starts from Matplotlib's defaults, so that a user's matplotlibrc changes nothing.
     """
-    return matplotlib.style.context(
-        Path(__file__).with_name("cellshuffle.mplstyle"), after_reset=True
-    )
+    return matplotlib.style.context(Path(__file__).with_name("cellshuffle.mplstyle"), after_reset=True)
 
 
 def strategy_styles(strategies):

@@ -52,9 +52,7 @@ def heat_maps(table, task, config):
                 grid[row, k].set_ylabel(f"{NAMES.get(sampler, sampler)}\nfetch factor")
         grid[0, k].set_title(title)
         grid[-1, k].set_xlabel("block size (cells)")
-        bar = figure.colorbar(
-            image, ax=grid[:, k], location="bottom", label=unit, aspect=25, shrink=0.9
-        )
+        bar = figure.colorbar(image, ax=grid[:, k], location="bottom", label=unit, aspect=25, shrink=0.9)
         if scale is LogNorm:
             bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))
             bar.minorlocator = NullLocator()
@@ -80,7 +78,5 @@ def _map(axes, table, column, norm):
 
 def _text(value):
     return (
-        style.short_number(float(f"{value:.2g}"))
-        if value >= 100
-        else f"{value:z.{2 if value >= 1 else 3}f}"
+        style.short_number(float(f"{value:.2g}")) if value >= 100 else f"{value:z.{2 if value >= 1 else 3}f}"
     )

@@ -78,9 +78,7 @@ def _plate_colours(n):
 def _plate_entropy(axes, results):
     """Entropy of the plates, with the bounds of theory for block sampling."""
     entries = results.config["strategies"]
-    share = {
-        s: table.drop(columns="position").mean().to_numpy() for s, table in results.plates.items()
-    }
+    share = {s: table.drop(columns="position").mean().to_numpy() for s, table in results.plates.items()}
     unweighted = next((s for s, e in entries.items() if not is_weighted(e)), results.strategies[0])
     values = {s: table["plate"] for s, table in results.entropy.items()}
     _entropy(axes, values, "Plate", share[unweighted])
