@@ -163,3 +163,8 @@ def test_a_gene_twice_is_told_under_a_logarithm(tmp_path):
     assert Plates([tmp_path / "twice.h5ad"])[cells].data.tolist() == [3, 4, 1]
     with pytest.raises(InputError, match=r"twice\.h5ad: a cell has two values for the same gene"):
         Plates([tmp_path / "twice.h5ad"], unique_genes=True)[cells]
+
+
+def test_no_plate_at_all_is_told():
+    with pytest.raises(InputError, match="no plates to read"):
+        Plates([])

@@ -8,7 +8,7 @@ from cellshuffle.atlas.plates import Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading.minibatches import cell_order, epoch_batches
 from cellshuffle.loading.prefetch import by_thread
-from cellshuffle.loading.samplers import sampler_of
+from cellshuffle.loading.samplers import sampler, sampler_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent import digest_of, plain_order
@@ -89,6 +89,15 @@ def test_a_strategy_without_cells_is_told():
     sampler = sampler_of({"sampler": "BlockShuffling", "block_size": 500, "drop_last": True})
     with pytest.raises(InputError, match="none of the 80 cells"):
         list(cell_order(sampler, 80, 8, 4, seed=0, epoch=0))
+
+
+def test_a_sampler_or_option_that_there_is_not_is_told():
+    with pytest.raises(InputError, match="no sampler 'Blocks'; there are Streaming, BlockShuffling"):
+        sampler("Blocks")
+    with pytest.raises(InputError, match="no option 'block'; it has block_size, drop_last"):
+        sampler("BlockShuffling", block=4)
+    with pytest.raises(InputError, match="takes no weights; those that do: BlockWeightedSampling"):
+        sampler("Streaming", weights=np.ones(3))
 
 
 def test_every_epoch_has_another_order():

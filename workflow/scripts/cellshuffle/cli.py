@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(parser.parse_args(arguments))
     try:
         options.pop("command")(**options)
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror or error}")
     except InputError as error:
         sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
 

@@ -165,6 +165,8 @@ class Plates:
         unique_genes: bool = False,
     ):
         self.unique_genes = unique_genes
+        if not paths:
+            raise InputError("there are no plates to read: give the path of at least one h5ad file")
         self.plates = [Plate(path, layer, workers, random) for path in paths]
         first = self.plates[0]
         for plate in self.plates[1:]:

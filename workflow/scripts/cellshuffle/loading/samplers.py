@@ -119,6 +119,8 @@ def sampler(name: str, weights: np.ndarray | None = None, **options: object) -> 
     if name not in SAMPLERS:
         raise InputError(f"there is no sampler '{name}'; there are {', '.join(SAMPLERS)}")
     known = SAMPLERS[name]
+    for option in options.keys() - known.keys.keys():
+        raise InputError(f"sampler {name} has no option '{option}'; it has {', '.join(known.keys)}")
     if known.weighted:
         options["weights"] = weights
     elif weights is not None:
