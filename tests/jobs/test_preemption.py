@@ -7,11 +7,11 @@ from cellshuffle.jobs.preemption import preempted_jobs, requeue_preempted
 
 # As `squeue --format="%i %k %Z"` prints them: number, comment, folder.
 QUEUE = """\
-7 rule_train_wildcards_streaming_0 /work/my atlas
-8 rule_train_wildcards_streaming_0 /work/other
-9 (null) /work/my atlas
-10  /work/my atlas
-11 rule_figures /work/my atlas
+7 rule_train_wildcards_streaming_0 /home/ann/my atlas
+8 rule_train_wildcards_streaming_0 /home/ann/other
+9 (null) /home/ann/my atlas
+10  /home/ann/my atlas
+11 rule_figures /home/ann/my atlas
 """
 
 
@@ -27,13 +27,13 @@ def stand_in(folder, monkeypatch, squeue="cat queue.txt"):
 
 def test_only_jobs_of_snakemake_in_its_folder(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch)
-    assert preempted_jobs("/work/my atlas") == ["7", "11"]
+    assert preempted_jobs("/home/ann/my atlas") == ["7", "11"]
     assert preempted_jobs("/work") == []
 
 
 def test_they_are_put_back(tmp_path, monkeypatch, capsys):
     stand_in(tmp_path, monkeypatch)
-    requeue_preempted("/work/other", pause=1)
+    requeue_preempted("/home/ann/other", pause=1)
     end = time.monotonic() + 60
     while "job 8 was preempted" not in capsys.readouterr().err:
         assert time.monotonic() < end
@@ -43,4 +43,4 @@ def test_they_are_put_back(tmp_path, monkeypatch, capsys):
 
 def test_a_slurm_that_does_not_answer(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, squeue="exit 1")
-    assert preempted_jobs("/work/other") == []
+    assert preempted_jobs("/home/ann/other") == []
