@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import numpy as np
 import pandas as pd
 import yaml
@@ -16,7 +17,7 @@ from cellshuffle.configuration import schema as configuration
 from cellshuffle.phrasing import display_name
 from cellshuffle.simulation.counts import simulate_plate
 from cellshuffle.simulation.design import drug_metadata
-from runs import REPOSITORY, SCHEMA, merged
+from runs import REPOSITORY, SCHEMA, fork_server, merged
 
 FOLDERS = ("*.md", "docs/*.md", "config/*.md", "benchmarks/*.md")
 PAGES = sorted(page for pattern in FOLDERS for page in REPOSITORY.glob(pattern))
@@ -83,6 +84,13 @@ def words_of(line):
     return words
 
 
+# Snakemake, or, where FORKS is the address of `fork_server`, a fork that has imported it.
+SNAKEMAKE = f"""#!/bin/sh
+[ -z "$FORKS" ] && exec "{sys.prefix}/bin/snakemake" "$@"
+exec "{sys.executable}" -IS "{forks.__file__}" "$FORKS" snakemake "$@"
+"""
+
+
 class Clone:
     """A clone of the repository; its environment is this one, small atlases lie where pages say they do."""
 
@@ -106,11 +114,13 @@ class Clone:
 
     def _link_environment(self):
         """`make` takes .venv for complete: the environment of this test is."""
-        venv = self.folder / ".venv"
-        venv.mkdir()
-        for path in Path(sys.prefix).iterdir():
-            if not path.name.startswith(".complete"):
-                (venv / path.name).symlink_to(path)
+        venv, this = self.folder / ".venv", Path(sys.prefix)
+        (venv / "bin").mkdir(parents=True)
+        for path in [*this.iterdir(), *this.glob("bin/*")]:
+            if path.name not in ("bin", "snakemake") and not path.name.startswith(".complete"):
+                (venv / path.relative_to(this)).symlink_to(path)
+        (venv / "bin/snakemake").write_text(SNAKEMAKE)
+        (venv / "bin/snakemake").chmod(0o755)
         for name in (".complete", ".complete-test"):
             (venv / name).touch()
 
@@ -138,6 +148,9 @@ class Clone:
             # The cached results are those of the larger demo; this clone's take their place.
             whole = line.replace("make verify", "make reference verify")
             path = os.pathsep.join([str(self.folder / ".venv/bin"), os.environ["PATH"]])
+            # Commands for the demo start Snakemake itself; those for other configurations, forks.
+            forked = re.search("CONFIG|--config", line)
+            environment = {"PATH": path, "FORKS": fork_server()[1] if forked else ""}
             self.done[line] = subprocess.run(
                 ["bash", "-c", whole],
                 cwd=self.folder,
@@ -145,7 +158,7 @@ class Clone:
                 stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
-                env=os.environ | {"PATH": path},
+                env=os.environ | environment,
             )
             self._make_smaller()
         return self.done[line]
