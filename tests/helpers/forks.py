@@ -26,8 +26,7 @@ def run(address, arguments, streams=(0, 1, 2), folder=None):
         with connection.makefile("rw", encoding="utf-8") as lines:
             json.dump([arguments, dict(os.environ), folder or os.getcwd()], lines)
             print(file=lines, flush=True)
-            code = int(lines.readline())
-    return code if code >= 0 else 128 - code
+            return int(lines.readline() or 1)  # nothing comes from one that is killed
 
 
 def serve(listener):
@@ -46,18 +45,12 @@ def serve(listener):
 
 
 def answer(connection, listener):
-    """Run what is asked for in one more fork, send back its exit code, and end."""
+    """Become what is asked for, and end."""
     address = listener.getsockname()
     listener.close()
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     lines = connection.makefile("rw", encoding="utf-8")
     arguments, environment, folder = json.loads(lines.readline())
-    process = os.fork()
-    if process:
-        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), file=lines, flush=True)
-        os._exit(0)
-    lines.close()
-    connection.close()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -66,17 +59,17 @@ def answer(connection, listener):
     os.environ.update(environment)
     sys.argv = arguments
     if arguments[0] != "snakemake":
-        end_after(runpy.run_path, arguments[0], run_name="__main__")
+        end_after(lambda: runpy.run_path(arguments[0], run_name="__main__"), lines)
     if "PYTHONPATH" not in environment:  # which only a Python that starts reads
         sys.executable += f" -IS {__file__} {address}"
-    end_after(snakemake.cli.main)
+    end_after(snakemake.cli.main, lines)
 
 
-def end_after(function, *arguments, **options):
-    """End this process as Python would, but without taking apart all it imported, which takes a second."""
+def end_after(function, lines):
+    """Call, send the exit code, and end without taking apart all that is imported, which takes a second."""
     code = 0
     try:
-        function(*arguments, **options)
+        function()
     except SystemExit as end:
         code = end.code or 0
         if isinstance(code, str):
@@ -87,6 +80,7 @@ def end_after(function, *arguments, **options):
         code = 1
     atexit._run_exitfuncs()
     sys.stdout.flush()
+    print(code, file=lines, flush=True)
     os._exit(code)
 
 
