@@ -34,7 +34,7 @@ COMMANDS = (
     "git",
 )
 # The clone has the repository's configurations, and what `make config` drafts there, but for these changes
-# of sizes, and of the device of the second. All strategies are in the first, and by default in the third.
+# of sizes, and of the device of the second. All strategies are in the third, by default.
 TWO_STRATEGIES = {
     "streaming": {"sampler": "Streaming"},
     "random_sampling": {"sampler": "BlockShuffling", "block_size": 1},
@@ -46,6 +46,7 @@ SMALLER = {
             "train_plates": [1, 4, 13],
             "simulate": {"cells_per_plate": 400, "genes": 200, "cell_lines": 4, "drugs": 20},
         },
+        "strategies": dict.fromkeys(OTHERS[:3], ...),
         "training": {"seeds": [0], "epochs": 2},
     },
     "config/tahoe.yaml": {

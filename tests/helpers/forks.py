@@ -103,7 +103,7 @@ if __name__ == "__main__" and len(sys.argv) == 2:
     import snakemake.cli
     import snakemake.report.html_reporter
     import snakemake.storage
-    import torch  # noqa: F401
+    import torch._dynamo  # noqa: F401  (by the first optimiser)
     import yte  # noqa: F401
 
     serve(socket.socket(fileno=int(sys.argv[1])))
