@@ -47,6 +47,10 @@ CASES = {
         table("drug,moa\nd0,m0\nd1,m1\nd2,m0\n"),
         ["no moa for 'd3' (45 cells)", "extra: {d3: <class>}"],
     ),
+    "label spelled otherwise in lookup": (
+        table("drug,moa\nd0,m0\nd1,m1\nd2,m0\nD3,m1\n"),
+        ["no moa for 'd3' (45 cells); it has 'D3', perhaps another spelling of it"],
+    ),
     "no lookup table": (
         lambda a: unlink(a / "moa.csv"),
         ["moa.csv: there is no such lookup table"],
@@ -105,7 +109,7 @@ def test_labels_that_do_not_fit(sound, case):
 
 
 def test_unseen_classes_are_a_warning(sound):
-    new = {"d0": "d8", "d1": "d9"}
+    new = {"d0": "d8", "d1": "D2"}
     rewrite(
         sound / "atlas/plate3.h5ad",
         obs=lambda obs: obs.assign(drug=obs["drug"].astype(str).replace(new).astype("category")),
@@ -116,4 +120,5 @@ def test_unseen_classes_are_a_warning(sound):
     assert warning in done.stdout
     checked = json.loads((sound / "results/bad/checked.json").read_text())
     assert warning in checked["warnings"][0]
+    assert "the classes 'd2' (45 cells) and 'D2' (15 cells) differ in spelling" in checked["warnings"][1]
     assert [row["n_cells"] for row in checked["plates"]] == [60] * 3

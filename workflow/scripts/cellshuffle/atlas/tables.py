@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 
 from cellshuffle.atlas.h5ad import attribute, index_of, member, values_of
+from cellshuffle.atlas.names import are_whole, names_of
 from cellshuffle.errors import InputError
 
 DATAFRAME = {"encoding-type": "dataframe", "encoding-version": "0.2.0"}
@@ -32,7 +33,8 @@ def column_codes(file, column):
 
     Categorical columns are read as they are stored, without building a string a cell; strings,
     integers and booleans are encoded. A missing value has code -1. Integers become their decimal
-    digits. Raises InputError when the column is not there or holds floating point numbers.
+    digits, whole real numbers those of the integer. Raises InputError when the column is not there or
+    holds real numbers that are not whole.
     """
     obs = member(file, "obs")
     if column not in column_names(obs):
@@ -41,17 +43,16 @@ def column_codes(file, column):
     if isinstance(obs, h5py.Dataset):
         categories = _compound_categories(file, column)
         if categories is not None:
-            return obs[column], _strings(categories)
+            return _named(obs[column], categories)
         return _encode(obs[column], file, column)
     stored = member(obs, column)
     if isinstance(stored, h5py.Group) and "codes" in stored:
         categories = values_of(member(stored, "categories"))
-        return member(stored, "codes")[:], _strings(categories[:])
+        return _named(member(stored, "codes")[:], categories[:])
     if isinstance(stored, h5py.Group):  # nullable integers, booleans or strings
-        codes, values = _encode(member(stored, "values")[:], file, column)
-        return np.where(member(stored, "mask")[:], -1, codes), values
+        return _encode(member(stored, "values")[:], file, column, member(stored, "mask")[:])
     if OLD_CATEGORIES in obs and column in obs[OLD_CATEGORIES]:
-        return stored[:], _strings(obs[OLD_CATEGORIES][column][:])
+        return _named(stored[:], obs[OLD_CATEGORIES][column][:])
     return _encode(stored[:], file, column)
 
 
@@ -61,11 +62,25 @@ def _compound_categories(file, column):
     return np.atleast_1d(member(file, name)[()]) if name in file else None
 
 
-def _encode(values, file, column):
-    if values.dtype.kind == "f":
+def _named(codes, categories):
+    """Codes and names of a categorical column; a category that is NaN is no value."""
+    if categories.dtype.kind == "f" and np.isnan(categories).any():
+        absent = np.append(np.isnan(categories), True)  # of code -1, too
+        codes = np.where(absent[codes], -1, (np.cumsum(~absent) - 1)[codes])
+        categories = categories[~absent[:-1]]
+    return codes, names_of(categories)
+
+
+def _encode(values, file, column, masked=False):
+    """Codes and names of plain values; masked: (n,) bool, cells without one, besides those with NaN."""
+    missing = np.isnan(values) | masked if values.dtype.kind == "f" else np.full(len(values), masked)
+    present = values[~missing]
+    if values.dtype.kind == "f" and not are_whole(present):
         raise InputError(f"{file.filename}: obs column '{column}' holds real numbers, not labels")
-    unique, codes = np.unique(values, return_inverse=True)
-    return codes, _strings(unique)
+    unique, found = np.unique(present, return_inverse=True)
+    codes = np.full(len(values), -1)
+    codes[~missing] = found
+    return codes, names_of(unique)
 
 
 def _strings(values):

@@ -85,7 +85,8 @@ def check_atlas(request):
     errors, plates, census = inspect_atlas(request)
     if len(plates) == len(request["plates"]):
         errors += _disk_problems(plates)
-    return errors, [] if errors else list(_unseen(census)), [_row(plate) for plate in plates]
+    warnings = [*_unseen(census), *census.spelling_lines()]
+    return errors, [] if errors else warnings, [_row(plate) for plate in plates]
 
 
 def inspect_atlas(request):
@@ -124,7 +125,7 @@ def inspect_atlas(request):
     _compare_sources(usable, findings)
     with findings.of("weights: balance"):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
-    errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"])]
+    errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
     errors += not_packed(request["plates"])
     if not errors:
         empty = [split for split, n_cells in census.cells.items() if n_cells == 0]

@@ -9,6 +9,7 @@ from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import cells_kept, count_values, read_codes, unlabelled_line
+from cellshuffle.labels.spelling import spelling_line, spellings
 from cellshuffle.labels.weights import MAX_COMBINATIONS
 
 NO_LIMIT = {"train": None, "test": None}
@@ -27,6 +28,7 @@ class Census:
     classes : {split: {task or column: Counter of the cells of each class}}; cells without one do not count
     combinations : Counter of the train cells of each combination of classes, a tuple in the order of
         `balance`, without cells that lack one of them; None where there are too many to count
+    values : {obs column: Counter of the cells of each value}, of all splits
     unlabelled : Counter of the cells without a value in each obs column
     unreadable : {obs column: [files in which it cannot be read as labels]}
     not_in_lookup : {(task, value that its table lacks): [cells a plate]}
@@ -39,6 +41,7 @@ class Census:
         self.column_of |= {column: column for column in columns if column not in tasks}
         self.cells = dict.fromkeys(max_cells, 0)
         self.classes = {split: {name: Counter() for name in self.column_of} for split in max_cells}
+        self.values = {column: Counter() for column in self.column_of.values()}
         self.combinations, self.unlabelled = Counter(), Counter()
         self.unreadable, self.not_in_lookup = {}, {}
 
@@ -64,6 +67,7 @@ class Census:
                 problems.append(unlabelled_line(file.filename, column, unlabelled))
                 self.unlabelled[column] += unlabelled
             counts = count_values(codes, values)
+            self.values[column].update(counts)
             names = [name for name, source in self.column_of.items() if source == column]
             for name in names:
                 self._count_classes(name, split, counts)
@@ -107,6 +111,25 @@ class Census:
     def n_classes(self, name):
         """Classes of a task or column in all splits together."""
         return len(set().union(*(classes[name] for classes in self.classes.values())))
+
+    def spelling_lines(self):
+        """Warnings about classes that may be one in several spellings.
+
+        Of a task with a lookup table, also about values and keys of the table that are spelled otherwise and
+        have other classes.
+        """
+        for name, column in self.column_of.items():
+            of = f"tasks: {name}" if name in self.tasks else f"weights: balance: {name}"
+            counts = sum((classes[name] for classes in self.classes.values()), Counter())
+            for group in spellings(counts):
+                yield f"{of}: the classes {spelling_line(group, counts)}"
+            if name not in self.lookups:
+                continue
+            counts = self.values[column]
+            for group in spellings(counts | dict.fromkeys(self.lookups[name], 0)):
+                classes = {self._class_of(name, value) for value in group}
+                if len(classes) > 1 and any(value in counts for value in group):
+                    yield f"{of}: the keys {spelling_line(group, counts)}"
 
     def only_in_test(self):
         """{task: sorted classes of test cells that no train cell has}, of tasks that have any."""

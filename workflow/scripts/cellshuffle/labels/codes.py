@@ -6,6 +6,7 @@ from cellshuffle.atlas.h5ad import member, open_h5ad
 from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.lookup import read_lookup
+from cellshuffle.labels.spelling import plain, quoted
 
 
 def plate_labels(paths, tasks, max_cells=None):
@@ -37,7 +38,7 @@ def plate_labels(paths, tasks, max_cells=None):
                 values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
             pairs[task].append((codes, values))
     if missing:
-        raise InputError("\n".join(missing_lines(missing, tasks)))
+        raise InputError("\n".join(missing_lines(missing, tasks, lookups)))
     return pairs
 
 
@@ -75,12 +76,17 @@ def unlabelled_line(path, column, n_cells):
     )
 
 
-def missing_lines(missing, tasks):
-    """What is wrong with lookup tables; missing: {(task, value that its table lacks): [cells a plate]}."""
+def missing_lines(missing, tasks, lookups):
+    """What is wrong with lookup tables.
+
+    missing: {(task, value that its table lacks): [cells a plate]}; lookups: {task: {value: class}}.
+    """
+    keys = {task: {plain(key): key for key in lookups[task]} for task in {task for task, _ in missing}}
     for (task, value), counts in missing.items():
-        table = tasks[task]["lookup"]["table"]
+        lookup, other = tasks[task]["lookup"], keys[task].get(plain(value))
+        near = f"; it has {quoted([other, value])[0]}, perhaps another spelling of it" if other else ""
         yield (
-            f"{table}: no {tasks[task]['lookup']['value']} for '{value}' ({sum(counts)} cells); add a row, "
+            f"{lookup['table']}: no {lookup['value']} for '{value}' ({sum(counts)} cells){near}; add a row, "
             f"or `extra: {{{value}: <class>}}` under tasks: {task}: lookup:"
         )
 

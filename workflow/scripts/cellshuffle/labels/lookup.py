@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+from cellshuffle.atlas.names import name_of, whole_number
 from cellshuffle.errors import InputError
 
 
@@ -10,17 +11,23 @@ def read_lookup(lookup):
     """{value of the column: class} from a CSV, TSV or Parquet table, plus the config's `extra`.
 
     lookup: {"table": path, "key": column, "value": column, "extra": {key: class}}.
-    `extra` wins over the table; keys without a value are left out.
+    `extra` wins over the table; keys without a value are left out. Whole real numbers are integers, as
+    in obs columns (atlas/names.py); a text file cannot say which its numbers are, so that there the key
+    `2.0` stands for 2 as well, unless the table has that too.
     Raises InputError when the table or one of its columns is missing, or a key has two values.
     """
     path, key, value = Path(lookup["table"]), lookup["key"], lookup["value"]
-    extra = {str(k): str(v) for k, v in (lookup.get("extra") or {}).items()}
-    table = {}
-    for k, v in _read_table(path, [key, value]):
-        if v is None or str(v) == "" or str(k) in extra:
+    extra = {name_of(k): name_of(v) for k, v in (lookup.get("extra") or {}).items()}
+    table, rows = {}, _read_table(path, [key, value])
+    if path.suffix != ".parquet":
+        rows = [(k, v and whole_number(v)) for k, v in rows]
+        keys = {k for k, _ in rows}
+        rows += [(whole_number(k), v) for k, v in rows if k and whole_number(k) not in keys]
+    for k, v in ((name_of(k), name_of(v)) for k, v in rows):
+        if k is None or v is None or v == "" or k in extra:
             continue
-        if table.setdefault(str(k), str(v)) != str(v):
-            raise InputError(f"{path}: '{k}' has two values of {value}: '{table[str(k)]}' and '{v}'")
+        if table.setdefault(k, v) != v:
+            raise InputError(f"{path}: '{k}' has two values of {value}: '{table[k]}' and '{v}'")
     return table | extra
 
 
