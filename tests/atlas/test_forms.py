@@ -153,9 +153,9 @@ def test_gene_subset_keeps_the_order_of_the_atlas(tmp_path, form):
     "split",
     [
         {"fraction": 0.25, "seed": 3},
-        {"column": "fold", "test": ["held out"]},
-        {"column": "dose", "test": [1, 10]},
-        {"column": "old", "test": [True]},
+        {"column": "fold", "test": ["held out"], "train": ["kept"]},
+        {"column": "dose", "test": [1, 10.0], "train": [5]},
+        {"column": "old", "test": [True], "train": [False]},
     ],
 )
 def test_a_split_puts_every_cell_on_one_side(tmp_path, split):

@@ -122,7 +122,7 @@ def request_for(folder, select, **changes):
     """A request for two plates that are the sides of one file's cells."""
     plates = [
         {"plate": f"all-{side}", "split": side, "source": str(folder / "all.h5ad"), "packed": None,
-         "select": select | {"split": {"side": side, "column": "fold", "test": ["t"]}}}
+         "select": select | {"split": {"side": side, "column": "fold", "train": ["u"], "test": ["t"]}}}
         for side in ("train", "test")
     ]  # fmt: skip
     request = {"plates": plates, "layer": None, "transform": "none", "columns": []}

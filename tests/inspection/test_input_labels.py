@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from damage import edit, rewrite, unlink
 from runs import SOUND, fails, merged, snakemake
@@ -83,8 +84,40 @@ CASES = {
     ),
     "no such value of the split column": (
         nothing,
-        ["'line' has none of the test values l9"],
+        [
+            "atlas: split: obs column 'line' has 'l0' (40 cells), 'l1' (40 cells), 'l2' (40 cells), which",
+            "named neither under train nor under test",
+        ],
         {"atlas": {"split": {"column": "line", "test": ["l9"]}, "test_plates": ...}},
+    ),
+    "no cell of a side": (
+        nothing,
+        ["atlas: split: the test split has no cells", "'line' has none of the test values l9 (it has: l0"],
+        {
+            "atlas": {
+                "split": {"column": "line", "train": ["l0", "l1", "l2"], "test": ["l9"]},
+                "test_plates": ...,
+            }
+        },
+    ),
+    "unnamed values of the split column": (
+        lambda a: rewrite(
+            a / "plate2.h5ad",
+            obs=lambda o: o.assign(
+                line=o["line"].cat.rename_categories({"l2": "L0 "}).where(np.arange(60) > 2)
+            ),
+        ),
+        [
+            "error: atlas: split: obs column 'line' has 'L0 ' (19 cells; 'l0' is named), 3 cells without a "
+            "value, which are named",
+        ],
+        {
+            "atlas": {
+                "split": {"column": "line", "train": ["l0"], "test": ["l1"], "ignore": ["l2"]},
+                "train_plates": [1, 2],
+                "test_plates": ...,
+            }
+        },
     ),
     "unknown genes": (
         lambda a: (a / "genes.txt").write_text("g1\nTP53\n"),

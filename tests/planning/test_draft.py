@@ -83,7 +83,8 @@ def test_one_file_is_divided_by_what_looks_like_plates(tmp_path):
 def test_one_file_with_a_split_of_its_own_or_none(tmp_path):
     kinds = {"type": (["T", "B"], "categorical"), "split": (["train", "test"], "string")}
     write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **kinds))
-    assert read(tmp_path)[0]["atlas"]["split"]["column"] == "split"
+    split = read(tmp_path)[0]["atlas"]["split"]
+    assert (split["column"], split["train"], split["test"]) == ("split", ["train"], ["test"])
     write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, type=kinds["type"]))
     assert read(tmp_path)[0]["atlas"]["split"]["fraction"] == 0.1
 

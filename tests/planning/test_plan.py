@@ -161,7 +161,7 @@ def test_disk_is_what_packing_takes(atlas):
 
 def test_divided_plates_are_counted_by_side(atlas):
     folder, tables = atlas
-    split = {"column": "dose", "test": [5], "side": "train"}
+    split = {"column": "dose", "train": [1], "test": [5], "side": "train"}
     request = request_for(folder, {"a": "train"}, select={"split": split})
     found = survey(request)
     assert found.cells["train"] == (tables["a"]["dose"] == 1).sum()

@@ -76,6 +76,67 @@ def test_one_file_divided_at_random_with_one_task(tmp_path):
     assert packed_test.shape == (metrics["n_test"], 15)
 
 
+def test_cells_without_a_label_and_plates_without_a_side(tmp_path):
+    """The cells used are those that pandas would keep; the order, labels and scores are of them alone."""
+    sides = {"p1": ["test"], "p2": ["train", "test", None], "p3": ["train", "later"], "p4": ["train"]}
+    tables = {}
+    for seed, (plate, values) in enumerate(sides.items()):
+        obs = obs_of(N_CELLS, seed, line=(["A", "B", None], "object"), drug=(["a", "b", "c"], "object"),
+                     fold=(values, "object"), dose=([1, 2], "integer"))  # fmt: skip
+        if plate == "p4":
+            obs["drug"] = "d"  # which the table lacks
+        obs["dose"] = obs["dose"].astype(float if plate == "p2" else int)
+        tables[plate] = obs
+        write_atlas(tmp_path / f"{plate}.h5ad", counts_of(N_CELLS, N_GENES, seed), obs)
+    (tmp_path / "moa.csv").write_text("drug,moa\na,x\nb,y\nc,\n")
+    lookup = {"table": str(tmp_path / "moa.csv"), "key": "drug", "value": "moa", "extra": {"c": "z"}}
+    atlas = {"plate_file": "{plate}.h5ad", "train_plates": list(sides), "max_train_cells": 20}
+    split = {"column": "fold", "train": ["train"], "test": ["test"], "ignore": ["later", None]}
+    tasks = {
+        "dose": {"column": "dose"},
+        "line": {"column": "line", "missing": "drop"},
+        "moa": {"column": "drug", "lookup": lookup, "missing": "drop"},
+    }
+    config = own_config(tmp_path, atlas=atlas | {"split": split}, tasks=tasks)
+    run = tmp_path / "results/own"
+    done = snakemake(tmp_path, config, *(f"results/own/{name}" for name in (
+        "train/weighted/seed0/metrics.json", "train/streaming/seed0/metrics.json",
+        "diversity/streaming/plates.csv", "checked.json",
+    )))  # fmt: skip
+    cells = pd.concat(tables.values(), keys=tables, names=["plate"]).reset_index("plate")
+    cells["moa"] = cells["drug"].map({"a": "x", "b": "y", "c": "z"})
+    classes = read_json(run / "labels/classes.json")
+    sizes = pd.read_csv(run / "labels/plates.csv").set_index(["split", "plate"])["n_cells"]
+    for side in ("train", "test"):
+        there = cells[cells["fold"] == side]
+        kept = there.dropna(subset=["line", "moa"])
+        counts = kept["plate"].value_counts()
+        counts = counts.reindex(tables, fill_value=0).tolist()
+        if side == "train":
+            kept, counts = kept[:20], [0, counts[1], 20 - counts[1], 0]
+            assert counts[1] < 20
+        assert sizes[side].tolist() == counts and 0 in counts
+        codes = load_npy(run / f"labels/{side}.npy")
+        for position, task in enumerate(tasks):
+            named = [classes[task][code] for code in codes[:, position]]
+            expected = kept[task].astype(int) if task == "dose" else kept[task]
+            assert named == expected.astype(str).tolist()
+        for task in ("line", "moa"):
+            n = there[task].isna().sum()
+            line = f"warning: tasks: {task}: {n} {side} cells have no label and are left out"
+            assert (line in done.stdout) == (n > 0)
+    own = tables["p2"]
+    kept_here = (own["fold"] == "train") & own["line"].notna()
+    packed = anndata.read_h5ad(run / "packed/platep2-train.h5ad")
+    assert list(packed.obs_names) == list(own.index[kept_here])
+    assert np.array_equal(packed.X.toarray(), counts_of(N_CELLS, N_GENES, 1)[kept_here])
+    metrics = read_json(run / "train/streaming/seed0/metrics.json")
+    assert (metrics["n_train"], metrics["n_test"]) == (20, len(kept))
+    assert "warning: atlas: 2 of 4 plates without train cells: p1 and p4" in done.stdout
+    left_out = {row["plate"]: row["left_out"] for row in read_json(run / "checked.json")["plates"]}
+    assert left_out["p4-train"]["moa"] == N_CELLS and left_out["p4-test"] == {"line": 0, "moa": 0}
+
+
 def test_lookup_tables_of_every_kind(tmp_path):
     """CSV, TSV and Parquet give the same classes; one value stands under `extra` instead."""
     obs = obs_of(N_CELLS, line=(["A", "B", "Ä 1"], "categorical"))

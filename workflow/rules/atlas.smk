@@ -30,6 +30,7 @@ rule pack_plate:
         ancient("<packed>/checked"),
         plate=lambda wildcards: existing([this_run.source_path(wildcards.plate)]),
         genes=lambda wildcards: existing(this_run.gene_list),
+        tables=lambda wildcards: existing(this_run.selecting_tables),
     output:
         "<packed>/plate{plate}.h5ad",
     log:
@@ -46,6 +47,6 @@ rule pack_plate:
     params:
         format=FORMAT,
         made_from=lambda wildcards: this_run.packed_from(wildcards.plate),
-        genes=[this_run.stamp(path) for path in this_run.gene_list],
+        genes=[this_run.stamp(path) for path in this_run.gene_list + this_run.selecting_tables],
     script:
         "../scripts/pack_plate.py"

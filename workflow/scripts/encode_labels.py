@@ -6,14 +6,17 @@ from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, create_npy, write_json, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import class_names, code_type, encode, plate_labels
+from cellshuffle.labels.lookup import read_lookups, with_labels
 from cellshuffle.packing.origin import check_origin, origin
 
 
 def main(snakemake):
     tasks, max_cells = snakemake.params.tasks, snakemake.params.max_cells
     paths = {split: list(snakemake.input[split]) for split in ("train", "test")}
+    lookups = read_lookups(tasks)
     origins = snakemake.params.origins  # none of plates that are not packed
     for path, made_of in zip(paths["train"] + paths["test"], origins, strict=False):
+        made_of = made_of | {"select": with_labels(made_of["select"], lookups)}
         check_origin(path, origin(**made_of))
     labels = {split: plate_labels(paths[split], tasks, max_cells[split]) for split in paths}
     classes = {task: class_names(labels["train"][task] + labels["test"][task]) for task in tasks}

@@ -5,6 +5,7 @@ from cellshuffle.atlas.selection import select_cells
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.console import progress, say
 from cellshuffle.jobs.run import run_rule
+from cellshuffle.labels.lookup import with_labels
 from cellshuffle.packing.origin import origin
 from cellshuffle.packing.pack import pack
 
@@ -12,6 +13,7 @@ from cellshuffle.packing.pack import pack
 def main(snakemake):
     source, target = snakemake.input.plate[0], snakemake.output[0]
     made_from = snakemake.params.made_from
+    made_from = made_from | {"select": with_labels(made_from["select"])}
     layer = made_from["layer"]
     select = select_cells(source, layer, **made_from["select"])
     with open_h5ad(source) as file:

@@ -40,3 +40,9 @@ def are_whole(values):
 def whole_number(text):
     """Text that is a whole number written as a real one, as the integer: `2.0` is 2; other text as it is."""
     return str(int(float(text))) if WHOLE.fullmatch(text) else text
+
+
+def count_names(codes, names):
+    """{name: cells} of the names that a cell has; cells without one (code -1) do not count."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
+    return {name: n for name, n in zip(names.tolist(), counts, strict=True) if n}

@@ -1,74 +1,104 @@
 """Which cells and genes of a source file a plate consists of."""
 
 import zlib
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from cellshuffle.atlas.h5ad import gene_names, member, open_h5ad
+from cellshuffle.atlas.names import count_names, name_of
 from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
+
+SIDES = ("train", "test", "ignore")
 
 
 @dataclass
 class Selection:
-    """What a packed plate keeps: sorted row and column numbers; None keeps all."""
+    """What a packed plate keeps: sorted row and column numbers; None keeps all.
+
+    lacking: for each entry of `where`, the cells of the plate (and side of the split) that it leaves out
+    divided: Counter of the cells of each value of the split's column, None for cells without one
+    """
 
     rows: np.ndarray | None = None
     genes: np.ndarray | None = None
+    lacking: list = field(default_factory=list)
+    divided: Counter = field(default_factory=Counter)
 
 
-def select_cells(source, layer, plate=None, split=None, genes=None):
-    """The Selection of rows and genes of the h5ad `source`.
+def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
+    """The Selection of rows and genes of the h5ad `source`; it may have no rows.
 
     plate: {"column", "value"} keeps the cells of one value of an obs column.
-    split: {"side": "train" or "test"} with {"column", "test": values} or {"fraction", "seed"}.
+    where: [{"column", "values": names or None}, ...] keeps the cells that have one of these values in each
+    of the columns, or (None) any value.
+    split: {"side": "train" or "test"} with {"column", "train", "test", "ignore": lists of values} or
+    {"fraction", "seed"}, of all cells of the file or of the plate's column.
     genes: path of a text file, one gene a line; genes keep the order of the file's var.
-    Raises InputError when a column, value or gene is not there, or nothing is left.
+    Raises InputError when a column, the plate or a gene is not there.
     """
     with open_h5ad(source) as file:
-        masks = [_plate_mask(file, plate)] if plate else []
-        masks += [_split_mask(file, source, plate, split)] if split else []
-        rows = np.flatnonzero(np.logical_and.reduce(masks)) if masks else None
         columns = _gene_columns(file, layer, genes) if genes else None
-    if rows is not None and len(rows) == 0:
-        raise InputError(f"{source}: no cell is left for {_words(plate, split)}")
-    return Selection(rows, columns)
+        if not (plate or where or split):
+            return Selection(None, columns)
+        here = _plate_mask(file, plate) if plate else np.ones(n_rows(member(file, "obs")), bool)
+        side, divided = here, Counter()
+        masks = [_has_value(file, **entry) for entry in where]
+        if split and "column" in split:
+            side, divided = _divided(file, split, np.logical_and.reduce([here, *masks]))
+            side &= here
+        elif split:
+            side = here & _drawn(len(here), source, plate, split)
+    lacking = [int((side & ~mask).sum()) for mask in masks]
+    return Selection(np.flatnonzero(np.logical_and.reduce([side, *masks])), columns, lacking, divided)
 
 
-def _words(plate, split):
-    words = [f"{plate['column']} = {plate['value']}"] if plate else []
-    return " and ".join(words + ([f"the {split['side']} side of atlas: split"] if split else []))
+def sides_of(split):
+    """{name of a value of the split's column, None: of no value: the sides that name it}."""
+    sides = {}
+    for side in SIDES:
+        for value in split.get(side, ()):
+            sides.setdefault(name_of(value), []).append(side)
+    return sides
 
 
 def _plate_mask(file, plate):
     codes, values = column_codes(file, plate["column"])
-    wanted = np.flatnonzero(values == str(plate["value"]))
-    if not len(wanted):
+    mask = (codes >= 0) & (values == str(plate["value"]))[codes] if len(values) else codes >= 0
+    if not mask.any():
         there = ", ".join(values[:20])
         raise InputError(
             f"{file.filename}: obs column '{plate['column']}' has no value '{plate['value']}' "
             f"(it has: {there})"
         )
-    return codes == wanted[0]
+    return mask
 
 
-def _split_mask(file, source, plate, split):
-    if "column" in split:
-        codes, values = column_codes(file, split["column"])
-        chosen = np.isin(values, [str(value) for value in split["test"]])
-        if not chosen.any():
-            raise InputError(
-                f"{file.filename}: obs column '{split['column']}' has none of the test values "
-                f"{', '.join(map(str, split['test']))} (it has: {', '.join(values[:20])})"
-            )
-        test = chosen[codes] & (codes >= 0)
-    else:
-        n_cells = n_rows(member(file, "obs"))
-        name = Path(source).name + (f"/{plate['value']}" if plate else "")
-        generator = np.random.default_rng([split["seed"], zlib.crc32(name.encode())])
-        test = generator.random(n_cells) < split["fraction"]
+def _has_value(file, column, values):
+    codes, names = column_codes(file, column)
+    chosen = np.ones(len(names), bool) if values is None else np.isin(names, values)
+    return np.append(chosen, False)[codes]  # of code -1, too
+
+
+def _divided(file, split, counted):
+    """The cells of one side of a split by column, and the `counted` cells by value."""
+    codes, names = column_codes(file, split["column"])
+    sides = sides_of(split)
+    chosen = [split["side"] in sides.get(name, ()) for name in [*names.tolist(), None]]
+    here = codes[counted]
+    without = int((here < 0).sum())
+    counts = Counter(count_names(here, names)) + Counter({None: without})
+    return np.array(chosen)[codes], counts
+
+
+def _drawn(n_cells, source, plate, split):
+    """The cells of one side of a split at random."""
+    name = Path(source).name + (f"/{plate['value']}" if plate else "")
+    generator = np.random.default_rng([split["seed"], zlib.crc32(name.encode())])
+    test = generator.random(n_cells) < split["fraction"]
     return test if split["side"] == "test" else ~test
 
 

@@ -51,6 +51,8 @@ def _plate_problems(atlas):
         yield "atlas: `split` divides the train plates, so test_plates must be left out"
     if atlas["split"] and ("column" in atlas["split"]) == ("fraction" in atlas["split"]):
         yield "atlas: split: give either 'column' or 'fraction'"
+    elif atlas["split"]:
+        yield from _side_problems(atlas["split"])
     if not atlas["split"] and not test:
         yield "atlas: 'test_plates' is missing (or `split`, to divide the cells of the train plates)"
     several = len(train) + len(test) > 1 and not atlas["plate_column"]
@@ -58,6 +60,21 @@ def _plate_problems(atlas):
         yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
     if _unfilled(atlas["plate_file"]):
         yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+
+
+def _side_problems(split):
+    """Values of the split's column that are on two sides, and sides without any."""
+    for side in ("train", "test"):
+        if not split[side]:
+            yield f"atlas: split: {side}: must not be empty"
+    places = {}
+    for side in ("train", "test", "ignore"):
+        for value in split[side]:
+            whole = isinstance(value, float) and value.is_integer()
+            places.setdefault(str(int(value) if whole else value), []).append(side)
+    for value, sides in places.items():
+        if len(sides) > 1:
+            yield f"atlas: split: '{value}' is named under {' and '.join(sides)}; a value is on one side"
 
 
 def _folder_problems(config):
@@ -69,6 +86,9 @@ def _folder_problems(config):
     for key in ("plate_column", "split", "genes"):
         if atlas[key] and not atlas["pack"]:
             yield f"atlas: {key} selects while packing, so it needs pack: true"
+    for task, entry in config["tasks"].items():
+        if entry["missing"] == "drop" and not atlas["pack"]:
+            yield f"tasks: {task}: missing: drop selects while packing, so it needs atlas: pack: true"
     if atlas["scratch"] and not atlas["pack"]:
         yield "atlas: scratch holds packed plates, so it needs pack: true"
     if atlas["scratch"] and config["training"]["nodes"] > 1:

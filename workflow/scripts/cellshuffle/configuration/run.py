@@ -12,7 +12,8 @@ class Run:
     `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
     published: files of the plates in the order of the configuration, each once. gene_list: the file of
     `atlas: genes` in a list, which is empty without one. lookup_tables: files that tasks look their
-    classes up in. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
+    classes up in. labelled: tasks that leave out the cells without a label; selecting_tables: their lookup
+    tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
     """
 
     def __init__(self, config):
@@ -29,6 +30,9 @@ class Run:
         self.gene_list = [atlas["genes"]] if atlas["genes"] else []
         lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
         self.lookup_tables = sorted({lookup["table"] for lookup in lookups})
+        self.labelled = {name: t for name, t in config["tasks"].items() if t["missing"] == "drop"}
+        lookups = [task["lookup"] for task in self.labelled.values() if task.get("lookup")]
+        self.selecting_tables = sorted({lookup["table"] for lookup in lookups})
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
         self.balanced_labels = balanced_labels(config)
@@ -55,14 +59,18 @@ class Run:
         return [path_of(plate) for plate in self.plates[split]]
 
     def selection(self, plate):
-        """The cells and genes of the source file that packing keeps: see atlas.selection.select_cells."""
+        """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels."""
         selection = {"genes": self.atlas["genes"]}
         if self.divided:
             side = str(plate).rpartition("-")[2]
-            selection["split"] = self.atlas["split"] | {"side": side}
+            split = self.atlas["split"]
+            unused = ("train", "ignore") if "fraction" in split else ()
+            selection["split"] = {k: v for k, v in split.items() if k not in unused} | {"side": side}
         if self.atlas["plate_column"]:
             value = self._published_name(plate)
             selection["plate"] = {"column": self.atlas["plate_column"], "value": value}
+        if self.labelled:
+            selection["labelled"] = self.labelled
         return selection
 
     def stamp(self, path):

@@ -18,8 +18,9 @@ from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import Matrix, check_links, inspect_matrix
 from cellshuffle.inspection.ownership import not_packed
+from cellshuffle.inspection.sides import empty_splits, unnamed_values, warnings_of
 from cellshuffle.labels.codes import missing_lines
-from cellshuffle.labels.lookup import read_lookup
+from cellshuffle.labels.lookup import read_lookup, with_labels
 from cellshuffle.labels.weights import possible_combinations
 from cellshuffle.packing.format import packed_size
 
@@ -60,6 +61,8 @@ class Inspected:
     matrix: Matrix
     n_cells: int  # of the selection, whatever max_cells
     n_genes: int  # of the selection
+    left_out: dict  # {task: cells that are left out, since they have no label of it}
+    divided: Counter  # cells of each value of the split's column, on either side
 
     def n_values(self):
         """Stored values of the selected cells and genes, were they spread evenly."""
@@ -85,8 +88,7 @@ def check_atlas(request):
     errors, plates, census = inspect_atlas(request)
     if len(plates) == len(request["plates"]):
         errors += _disk_problems(plates)
-    warnings = [*_unseen(census), *census.spelling_lines()]
-    return errors, [] if errors else warnings, [_row(plate) for plate in plates]
+    return errors, [] if errors else warnings_of(plates, census), [_row(plate) for plate in plates]
 
 
 def inspect_atlas(request):
@@ -116,7 +118,8 @@ def inspect_atlas(request):
                 facts = inspect_source(file, request, findings)
                 for entry in entries:
                     with findings.of(source):
-                        chosen = select_cells(source, request["layer"], **entry["select"])
+                        select = with_labels(entry["select"], lookups)
+                        chosen = select_cells(source, request["layer"], **select)
                         for problem in census.add(file, entry["split"], chosen.rows):
                             findings.add(source, problem)
                         plates.append(_inspected(entry, facts["matrix"], chosen))
@@ -126,29 +129,15 @@ def inspect_atlas(request):
     with findings.of("weights: balance"):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
     errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
-    errors += not_packed(request["plates"])
-    if not errors:
-        empty = [split for split, n_cells in census.cells.items() if n_cells == 0]
-        errors = [f"atlas: {split}_plates: the {split} split has no cells" for split in empty]
-    return errors, plates, census
+    errors += [*unnamed_values(plates), *not_packed(request["plates"])]
+    return errors or list(empty_splits(plates, census)), plates, census
 
 
 def _inspected(entry, matrix, chosen):
     n_cells = matrix.n_cells if chosen.rows is None else len(chosen.rows)
     n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
-    return Inspected(entry, matrix, n_cells, n_genes)
-
-
-def _unseen(census):
-    """Warnings: classes of test cells that no train cell has."""
-    for task, names in census.only_in_test().items():
-        test = census.classes["test"][task]
-        share = sum(test[name] for name in names) / census.cells["test"]
-        first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
-        yield (
-            f"tasks: {task}: {len(names)} of {len(test)} classes of the test cells are never seen in "
-            f"training ({share:.1%} of the test cells): {first}"
-        )
+    left_out = dict(zip(entry["select"].get("labelled", ()), chosen.lacking, strict=True))
+    return Inspected(entry, matrix, n_cells, n_genes, left_out, chosen.divided)
 
 
 def check_file(path):
@@ -196,7 +185,7 @@ def _row(plate):
         "nnz": matrix.stored if plate.n_cells == matrix.n_cells else None,
         "packed_size": plate.packed_size(),
         "rows_size": plate.rows_size(),
-    }
+    } | ({"left_out": plate.left_out} if plate.left_out else {})
 
 
 def _compare_sources(usable, findings):

@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member
+from cellshuffle.atlas.names import count_names
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
-from cellshuffle.labels.codes import cells_kept, count_values, read_codes, unlabelled_line
+from cellshuffle.labels.codes import cells_kept, read_codes, unlabelled_line
 from cellshuffle.labels.spelling import spelling_line, spellings
 from cellshuffle.labels.weights import MAX_COMBINATIONS
 
@@ -66,7 +67,7 @@ class Census:
             if unlabelled:
                 problems.append(unlabelled_line(file.filename, column, unlabelled))
                 self.unlabelled[column] += unlabelled
-            counts = count_values(codes, values)
+            counts = count_names(codes, values)
             self.values[column].update(counts)
             names = [name for name, source in self.column_of.items() if source == column]
             for name in names:

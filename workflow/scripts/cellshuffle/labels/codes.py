@@ -3,9 +3,10 @@
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member, open_h5ad
+from cellshuffle.atlas.names import count_names
 from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
-from cellshuffle.labels.lookup import read_lookup
+from cellshuffle.labels.lookup import read_lookups
 from cellshuffle.labels.spelling import plain, quoted
 
 
@@ -17,7 +18,7 @@ def plate_labels(paths, tasks, max_cells=None):
     Returns {task: [(codes (n_cells,), labels (n_values,) str), ...]}, a pair a plate.
     Raises InputError listing every label that no lookup table has and every missing value.
     """
-    lookups = {task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")}
+    lookups = read_lookups(tasks)
     pairs = {task: [] for task in tasks}
     missing, used = {}, 0
     for path in paths:
@@ -32,7 +33,7 @@ def plate_labels(paths, tasks, max_cells=None):
             if unlabelled:
                 raise InputError(unlabelled_line(path, entry["column"], unlabelled))
             if task in lookups:
-                for value, count in count_values(codes, values).items():
+                for value, count in count_names(codes, values).items():
                     if value not in lookups[task]:
                         missing.setdefault((task, value), []).append(count)
                 values = np.array([lookups[task].get(value, "") for value in values.tolist()], str)
@@ -62,17 +63,11 @@ def read_codes(file, column, rows):
     return codes, values
 
 
-def count_values(codes, values):
-    """{value: cells} of the values that a cell has; cells without a value (code -1) do not count."""
-    counts = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
-    return {value: n for value, n in zip(values.tolist(), counts, strict=True) if n}
-
-
 def unlabelled_line(path, column, n_cells):
     """What is wrong with a plate some of whose cells have no label."""
     return (
         f"{path}: {n_cells} cells have no value in obs column '{column}'; give them one, or leave the "
-        "cells out of the plate"
+        "cells out: `missing: drop` under a task of that column"
     )
 
 

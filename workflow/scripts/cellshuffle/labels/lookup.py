@@ -7,6 +7,28 @@ from cellshuffle.atlas.names import name_of, whole_number
 from cellshuffle.errors import InputError
 
 
+def read_lookups(tasks):
+    """{task: see read_lookup} of the tasks that have a lookup table."""
+    return {task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")}
+
+
+def with_labels(selection, lookups=None):
+    """A selection in which the cells that have a label are written out: see select_cells' `where`.
+
+    selection: of a plate (configuration/run.py), whose tasks under "labelled", if any, leave out the cells
+    without a label; lookups: {task: see read_lookup}, None: they are read.
+    """
+    tasks = selection.get("labelled")
+    if not tasks:
+        return selection
+    lookups = read_lookups(tasks) if lookups is None else lookups
+    where = [
+        {"column": entry["column"], "values": sorted(lookups[task]) if task in lookups else None}
+        for task, entry in tasks.items()
+    ]
+    return {key: value for key, value in selection.items() if key != "labelled"} | {"where": where}
+
+
 def read_lookup(lookup):
     """{value of the column: class} from a CSV, TSV or Parquet table, plus the config's `extra`.
 

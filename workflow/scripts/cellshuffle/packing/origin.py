@@ -1,5 +1,6 @@
 """What a packed plate was made of, kept in the plate: folders of packed plates are shared between runs."""
 
+import hashlib
 import json
 import os
 from contextlib import suppress
@@ -21,6 +22,8 @@ def origin(layer, select, stamp):
     genes = select.get("genes")
     if genes and os.path.exists(genes):
         select = select | {"genes": sha256(genes)}
+    if "where" in select:  # it may name a million values, more than an attribute can hold
+        select = select | {"where": hashlib.sha256(json.dumps(select["where"]).encode()).hexdigest()}
     return json.dumps({"layer": layer, "select": select, "stamp": stamp}, sort_keys=True)
 
 

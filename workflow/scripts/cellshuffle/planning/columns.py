@@ -51,6 +51,7 @@ class Split:
     train: list | None = None  # plates; None: all files, divided by `column` or at random
     test: list | None = None  # plates, or values of `column`
     column: str | None = None
+    kept: list | None = None  # values of `column` to train on, where it divides the cells
 
 
 def find_plates(folder):
@@ -108,8 +109,8 @@ def propose_split(plates, cells, columns):
     for name, column in columns.items():
         test = [value for value in column.counts if value.lower() in TEST_WORDS]
         if test and name.lower() in FOLD_WORDS and column.is_task():
-            train = column.counts.keys() - test
-            return Split(sum(map(column.counts.get, train)), None, test, name)
+            train = [value for value in column.counts if value not in test]
+            return Split(sum(map(column.counts.get, train)), None, test, name, train)
     for name, column in columns.items():
         if any(word in name.lower() for word in PLATE_WORDS) and column.is_plates():
             *train, test = sorted(column.counts, key=natural_key)

@@ -161,7 +161,7 @@ def _split(split):
         ]
     column, test = scalar(split.column), flow_list(split.test)
     if split.train is None:
-        return [train, f"  split: {{column: {column}, test: {test}}}"]
+        return [train, f"  split: {{column: {column}, train: {flow_list(split.kept)}, test: {test}}}"]
     if split.column is None:
         return [train, "  # The last file is proposed to test on.", f"  test_plates: {test}"]
     return [

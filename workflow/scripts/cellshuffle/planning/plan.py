@@ -96,6 +96,7 @@ def risks(survey, costs, config, device):
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
                 f"alone ({names}): no strategy can learn them."
             )
+    texts += survey.notes
     if survey.cells["train"]:
         texts += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
     if config["training"]["device"] == "cuda" and device == "cpu":

@@ -9,6 +9,7 @@ import numpy as np
 from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import inspect_atlas
+from cellshuffle.inspection.sides import notes_of
 from cellshuffle.labels.codes import cells_kept
 from cellshuffle.labels.lookup import read_lookup
 from cellshuffle.packing.format import FORMAT
@@ -40,6 +41,7 @@ class Survey:
     unseen: dict = field(default_factory=dict)  # task -> classes of the test split alone
     combinations: np.ndarray | None = None  # train cells of every combination that has any
     problems: list = field(default_factory=list)  # lines: why a run would be refused
+    notes: list = field(default_factory=list)  # lines on cells that are left out, and the like
     possible_combinations: int = 0
 
 
@@ -101,6 +103,7 @@ def _of_files(request):
     atlas.nonzeros = sum(plate.n_values() for plate in plates) / max(n_cells, 1)
     atlas.files = [plate.entry["source"] for plate in plates]
     atlas.n_classes, atlas.unseen = n_classes, census.only_in_test()
+    atlas.notes = notes_of(plates, census)
     atlas.possible_combinations = math.prod(map(census.n_classes, request["balance"]))
     if census.combinations is not None:
         atlas.combinations = np.array(list(census.combinations.values()), np.int64)

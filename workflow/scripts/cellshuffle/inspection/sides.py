@@ -1,0 +1,110 @@
+"""What the train and the test split of an atlas lack: cells, labels, values of the column that divides."""
+
+from collections import Counter
+
+from cellshuffle.atlas.selection import sides_of
+from cellshuffle.labels.spelling import plain, quoted
+from cellshuffle.phrasing import join_words
+
+SPLITS = ("train", "test")
+SHOWN = 20  # values of a column in a message
+
+
+def unnamed_values(plates):
+    """A line about values of the split's column that the configuration does not name.
+
+    plates: an Inspected each, see inspection.atlas.
+    """
+    counts, split = _divided(plates)
+    if not counts:
+        return
+    sides = sides_of(split)
+    unnamed = {name: n for name, n in counts.most_common() if name not in sides}
+    if unnamed:
+        known = {plain(name): name for name in sides if name is not None}
+        words = [_words(name, n, known) for name, n in unnamed.items()]
+        others = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        yield (
+            f"atlas: split: obs column '{split['column']}' has {', '.join(words[:SHOWN])}{others}, which are "
+            "named neither under train nor under test; name every value under train, test or ignore (null: "
+            "cells without one)"
+        )
+
+
+def _words(name, n_cells, known):
+    if name is None:
+        return f"{n_cells:,} cells without a value"
+    other = known.get(plain(name))
+    near = f"; {quoted([other, name])[0]} is named" if other else ""
+    return f"{name!r} ({n_cells:,} cells{near})"
+
+
+def empty_splits(plates, census):
+    """Lines about a split that has no cells at all."""
+    counts, split = _divided(plates)
+    for side in (side for side in SPLITS if not census.cells[side]):
+        if not counts:
+            yield f"atlas: {side}_plates: the {side} split has no cells"
+            continue
+        wanted = ", ".join("null" if value is None else str(value) for value in split[side])
+        there = ", ".join(name for name in list(counts)[:SHOWN] if name is not None)
+        yield (
+            f"atlas: split: the {side} split has no cells: obs column '{split['column']}' has none of the "
+            f"{side} values {wanted} (it has: {there})"
+        )
+
+
+def _divided(plates):
+    """(Counter of the cells of each value of the split's column over all plates, the split)."""
+    of_train = [plate for plate in plates if plate.entry["split"] == "train" and plate.divided]
+    counts = sum((plate.divided for plate in of_train), Counter())
+    return counts, of_train[0].entry["select"]["split"] if of_train else None
+
+
+def warnings_of(plates, census):
+    """Lines on what is peculiar about an atlas that can be used.
+
+    plates: an Inspected each; census: the Census of their cells.
+    """
+    return [*_unseen(census), *notes_of(plates, census)]
+
+
+def notes_of(plates, census):
+    """`warnings_of` without those on classes of test cells that no train cell has."""
+    return [*_left_out(plates), *_empty_sides(plates), *census.spelling_lines()]
+
+
+def _left_out(plates):
+    """Lines on the cells that a run leaves out, since they have no label."""
+    for split in SPLITS:
+        of_split = [plate for plate in plates if plate.entry["split"] == split]
+        for task in dict.fromkeys(task for plate in of_split for task in plate.left_out):
+            n_cells = sum(plate.left_out[task] for plate in of_split)
+            if n_cells:
+                yield (
+                    f"tasks: {task}: {n_cells:,} {split} cells have no label and are left out; "
+                    f"{sum(plate.n_cells for plate in of_split):,} {split} cells have one of every task"
+                )
+
+
+def _empty_sides(plates):
+    """Lines on plates without a cell in their split."""
+    for split in SPLITS:
+        of_split = [plate for plate in plates if plate.entry["split"] == split]
+        empty = [plate.entry["plate"] for plate in of_split if not plate.n_cells]
+        if empty:
+            names = [name.removesuffix(f"-{split}") for name in empty]
+            names = join_words(names[:5]) + (" ..." if len(names) > 5 else "")
+            yield f"atlas: {len(empty)} of {len(of_split)} plates without {split} cells: {names}"
+
+
+def _unseen(census):
+    """Lines on classes of test cells that no train cell has."""
+    for task, names in census.only_in_test().items():
+        test = census.classes["test"][task]
+        share = sum(test[name] for name in names) / census.cells["test"]
+        first = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+        yield (
+            f"tasks: {task}: {len(names)} of {len(test)} classes of the test cells are never seen in "
+            f"training ({share:.1%} of the test cells): {first}"
+        )
