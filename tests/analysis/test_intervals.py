@@ -4,13 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic_run
-from cellshuffle.analysis import comparison
+from cellshuffle.analysis import classes, comparison
 from cellshuffle.analysis import intervals as statistics
 from cellshuffle.analysis.scores import SCORES
 from cellshuffle.errors import InputError
+from cellshuffle.labels import sample_size
 from cellshuffle.report.markdown import comparison_markdown
+from hypothesis import given
+from hypothesis import strategies as st
 from independent import sklearn_scores
-from scipy.stats import norm, t, ttest_1samp, ttest_rel
+from scipy.stats import binom, norm, t, ttest_1samp, ttest_rel
+from sklearn.metrics import precision_recall_fscore_support
 
 
 def random_codes(rng, n, n_classes, right=0.6):
@@ -64,7 +68,11 @@ def test_groups_of_cells_give_the_spread_of_single_cells(monkeypatch):
 
 
 def simulated(n_seeds, seed_spread, cell_spread, runs, replicates, rng):
-    """Differences that are 0, (n_seeds, runs), and their intervals: low and high, (runs,) each."""
+    """Differences that are 0, (n_seeds, runs), and their intervals: low and high, (runs,) each.
+
+    Spreads are in hundredths, since scores go from 0 to 1.
+    """
+    seed_spread, cell_spread = seed_spread / 100, cell_spread / 100
     observed = rng.normal(size=(n_seeds, runs)) * seed_spread + rng.normal(size=runs) * cell_spread
     cells = rng.normal(size=(replicates, runs)) * cell_spread
     replicated = observed[:, None] + cells
@@ -86,7 +94,7 @@ def test_seeds_and_cells_add_up():
     rng = np.random.default_rng(4)
     observed, low, high = simulated(3, 1, 0.7, 1, 50_000, rng)
     error = observed.std(ddof=1) / np.sqrt(3)
-    drawn = 0.7 * rng.normal(size=10**6) + error * rng.standard_t(2, 10**6)
+    drawn = 0.007 * rng.normal(size=10**6) + error * rng.standard_t(2, 10**6)
     expected = observed.mean() + np.quantile(drawn, [0.025, 0.975])
     np.testing.assert_allclose([low[0], high[0]], expected, atol=0.02 * np.ptp(expected))
 
@@ -191,8 +199,8 @@ def test_differences_and_verdicts(run):
     assert verdict["streaming", "drug", "macro_f1"] == "lower"
     assert verdict["block_shuffling", "drug", "macro_f1"] == "not distinguishable"
     text = comparison_markdown(table, config, baseline)
-    assert "Not distinguishable: block shuffling." in text
-    assert "Lower than random sampling: " in text
+    assert "Not distinguishable: block_shuffling." in text
+    assert "Lower than random_sampling: " in text
 
 
 def test_a_strategy_tested_on_other_cells_is_refused(run, tmp_path):
@@ -210,3 +218,139 @@ def test_the_baseline_can_be_chosen():
     config["compare"]["baseline"] = "shuffled"
     with pytest.raises(InputError, match="'shuffled' is not a strategy"):
         comparison.baseline_of(config)
+
+
+def tables_of(predictions, truth, classes, baseline="random_sampling", folder=None):
+    """Differences of {strategy: [prediction of each seed]} of one task, by strategy and metric."""
+    paths = []
+    for strategy, seeds in predictions.items():
+        for k, prediction in enumerate(seeds):
+            job = folder / strategy / f"seed{k}"
+            job.mkdir(parents=True)
+            arrays = {"tasks": np.array(["task"]), "classes_task": np.array(classes)}
+            arrays |= {"truth": truth[:, None], "prediction": np.asarray(prediction)[:, None]}
+            np.savez(job / "predictions.npz", **arrays)
+            paths.append(job / "predictions.npz")
+    table = comparison.differences(paths, baseline, 200)
+    return table.set_index(["strategy", "metric"])
+
+
+def noisy(truth, share, seed):
+    """Predictions of which a share is wrong, of two classes."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(len(truth)) < share, 1 - truth, truth)
+
+
+@pytest.mark.parametrize("n_cells", [1, 2, 11, sample_size.MIN_TEST_CELLS - 1])
+def test_a_few_cells_cannot_tell(n_cells, tmp_path):
+    truth = np.arange(n_cells) % 2
+    predictions = {"random_sampling": [truth], "streaming": [1 - truth]}
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    assert table["low"].isna().all() and table["high"].isna().all()
+    words = f"{n_cells} test cells, fewer than {sample_size.MIN_TEST_CELLS}"
+    assert (table["reason"] == words).all()
+
+
+def test_macro_scores_need_cells_of_each_class(tmp_path):
+    truth = np.repeat([0, 1], [98, 2])
+    predictions = {"random_sampling": [noisy(truth, 0.1, 0)], "streaming": [noisy(truth, 0.4, 1)]}
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    few = table.xs("streaming")["reason"].str.contains("test cells a class")
+    assert set(few[few].index) == {"balanced_accuracy", "macro_f1", "macro_f1_present"}
+    assert table["low"].notna().sum() == 2
+    assert sample_size.cells_per_class([98, 0, 2]) == pytest.approx(2 / (1 / 98 + 1 / 2))
+    enough = [sample_size.MIN_CELLS_PER_CLASS] * 3
+    assert sample_size.too_few_per_class(enough) is None and sample_size.too_few_cells(enough) is None
+    assert "9.6 test cells a class" in sample_size.too_few_per_class([9, 10, 10])
+
+
+def test_equal_predictions_cannot_tell(tmp_path):
+    """However many cells: an interval of no width would be certainty."""
+    truth = np.arange(1000) % 2
+    same = [noisy(truth, 0.2, 0), noisy(truth, 0.2, 1)]
+    predictions = {"random_sampling": same, "streaming": same, "blocks": [same[0], noisy(truth, 0.2, 2)]}
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    assert (table.xs("streaming")["reason"] == comparison.SAME_PREDICTIONS).all()
+    assert table.xs("streaming")["low"].isna().all()
+    assert (table.xs("blocks")["reason"] == "").all()
+
+
+@pytest.mark.parametrize("learnt", [False, True])
+def test_where_nothing_is_learnt_nothing_can_be_told(learnt, tmp_path):
+    """Random guesses, and the commonest class; then with one strategy that does look at the cells."""
+    rng = np.random.default_rng(3)
+    truth = (rng.random(400) < 0.3).astype(int)
+    predictions = {
+        "random_sampling": [rng.integers(0, 2, 400)],
+        "streaming": [np.zeros(400, int)],
+        "blocks": [noisy(truth, 0.1, 4) if learnt else rng.integers(0, 2, 400)],
+    }
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    assert (table["reason"] == ("" if learnt else comparison.COMMONEST_CLASS)).all()
+    assert table["low"].notna().all()
+
+
+def test_rare_classes_that_are_found_count_as_learnt(tmp_path):
+    """Less accurate than naming the commonest class, but better on average over the classes."""
+    rng = np.random.default_rng(5)
+    truth = np.repeat([0, 1], [900, 100])
+    balanced = np.where(rng.random(1000) < 0.25, 1 - truth, truth)
+    assert (balanced == truth).mean() < 0.9
+    predictions = {"random_sampling": [balanced], "streaming": [np.zeros(1000, int)]}
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    assert (table["reason"] == "").all()
+
+
+def test_the_same_difference_in_every_cell_is_not_certain(tmp_path):
+    truth = np.arange(100) % 2
+    predictions = {"random_sampling": [1 - truth], "streaming": [truth]}
+    table = tables_of(predictions, truth, ["a", "b"], folder=tmp_path)
+    accuracy = table.loc["streaming", "accuracy"]
+    assert (accuracy["difference"], accuracy["high"]) == (1, 1)
+    assert accuracy["low"] == pytest.approx(0.025 ** (1 / 100))
+    # The share of which 100 cells hold none with a probability of 2.5%.
+    assert binom.pmf(0, 100, statistics.unseen_share(100)) == pytest.approx(0.025)
+
+
+@given(
+    st.floats(-1, 1),
+    st.lists(st.floats(-2, 2), min_size=2, max_size=30),
+    st.integers(1, 10**6),
+)
+def test_intervals_stay_in_the_possible_range(difference, replicates, n_cells):
+    low, high = statistics.interval(difference, np.array(replicates), statistics.unseen_share(n_cells))
+    assert -1 <= low <= difference <= high <= 1 and low < high
+
+
+@pytest.mark.parametrize("n_cells", [30, 100])
+@pytest.mark.parametrize("right", [(0.9, 0.9), (0.98, 0.95), (0.6, 0.5)])
+def test_intervals_of_few_cells_hold_the_truth(n_cells, right):
+    """Where resampled cells alone do so in two of three runs."""
+    rng, held = np.random.default_rng(7), 0
+    for _ in range(300):
+        pair = [(rng.random(n_cells) < share).astype(float) for share in right]
+        _, weights = statistics.resamples(n_cells, 200, rng)
+        a, b = (weights @ hits / n_cells for hits in pair)
+        difference = pair[0].mean() - pair[1].mean()
+        low, high = statistics.interval(difference, a - b, statistics.unseen_share(n_cells))
+        held += low <= right[0] - right[1] <= high
+    assert held / 300 > 0.9
+
+
+def test_classes_against_scikit_learn(run):
+    config, paths = run
+    table = classes.class_scores(paths["predictions.npz"])
+    assert list(table) == classes.COLUMNS
+    jobs = [path for path in paths["predictions.npz"] if path.parts[-3] == "streaming"]
+    for column, task in enumerate(config["tasks"]):
+        expected = []
+        for path in jobs:
+            _, truth, prediction, names = comparison.read_predictions(path)
+            codes = range(len(names[task]))
+            pair = truth[:, column], prediction[:, column]
+            scores = precision_recall_fscore_support(*pair, labels=codes, zero_division=0)
+            expected.append(np.stack(scores[:3]))
+        own = table[(table["task"] == task) & (table["strategy"] == "streaming")]
+        assert own["class"].tolist() == names[task]
+        assert own["cells"].tolist() == scores[3].tolist()
+        np.testing.assert_allclose(own[["precision", "recall", "f1"]].T, np.mean(expected, 0), atol=1e-6)

@@ -202,4 +202,4 @@ def copy_repository(folder):
             shutil.copy(REPOSITORY / name, folder / name)
 
 
-CACHED_TABLES = ["metrics.csv", "comparison.csv", "comparison.md"]
+CACHED_TABLES = ["metrics.csv", "comparison.csv", "comparison.md", "classes.csv"]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.report.results import Results
@@ -116,7 +117,7 @@ def scores_of_predictions(truth, prediction):
 
 
 def results_of(run, config, published=()):
-    """The Results of a run that `write_run` wrote, with its tables metrics.csv and comparison.csv."""
+    """The Results of a run that `write_run` wrote, with its tables."""
     jobs = [
         run / "train" / strategy / f"seed{k}"
         for strategy in config["strategies"]
@@ -134,7 +135,8 @@ def results_of(run, config, published=()):
         files[name] = [run / "diversity" / s / f"{name}.csv" for s in config["strategies"]]
     metrics = gather(files["scores"])
     table = compare(metrics, files["predictions"], baseline_of(config), 100)
-    for name, content in (("metrics", metrics), ("comparison", table)):
+    classes = class_scores(files["predictions"])
+    for name, content in (("metrics", metrics), ("comparison", table), ("classes", classes)):
         files[name] = run / f"{name}.csv"
         content.to_csv(files[name], index=False)
     combinations = run / "weights" / "combinations.csv"

@@ -10,7 +10,7 @@ from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.report import answers
 from cellshuffle.report.markdown import comparison_markdown
 
-DIFFERENCE = {"higher": 0.1, "lower": -0.1, "not distinguishable": 0.0, "baseline": math.nan}
+DIFFERENCE = {"higher": 0.1, "lower": -0.1, "not distinguishable": 0.0}
 LONG = 3600  # seconds of a training
 
 
@@ -18,8 +18,9 @@ def comparison(half_width=0.02, **verdicts):
     """A comparison table with the given verdicts on one task; the baseline is random_sampling."""
     rows = [
         {"strategy": s, "task": "drug", "metric": "macro_f1", "mean": 0.3, "sd": 0.01, "n": 3,
-         "difference": DIFFERENCE[v], "low": DIFFERENCE[v] - half_width,
-         "high": DIFFERENCE[v] + half_width, "verdict": v, "rank": 1}
+         "difference": DIFFERENCE.get(v, math.nan), "low": DIFFERENCE.get(v, math.nan) - half_width,
+         "high": DIFFERENCE.get(v, math.nan) + half_width, "verdict": v, "rank": 1,
+         "reason": "few cells" if v == "cannot tell" else ""}
         for s, v in {"random_sampling": "baseline", **verdicts}.items()
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -34,18 +35,18 @@ def test_the_fastest_of_the_equals():
     table = comparison(streaming="lower", block="not distinguishable", weighted="not distinguishable")
     speeds = {"random_sampling": [10, 11], "streaming": [99], "block": [30, 32], "weighted": [5, 5]}
     headline, text = recommendation(table, speeds)
-    assert headline == "Block."
-    assert "Block was the fastest of the 3 strategies whose scores are not told apart" in text
-    assert "Slower with every seed: random sampling (10)" in text
-    assert "Lower than random sampling on at least one task: streaming." in text
+    assert headline == "block."
+    assert "block was the fastest of the 3 strategies whose scores are not told apart" in text
+    assert "Slower with every seed: random_sampling (10)" in text
+    assert "Lower than random_sampling on at least one task: streaming." in text
 
 
 def test_speeds_that_overlap_are_not_told_apart():
     table = comparison(block="not distinguishable", weighted="not distinguishable")
     speeds = {"random_sampling": [10, 20], "block": [12, 19], "weighted": [5, 6]}
     headline, text = recommendation(table, speeds)
-    assert headline == "Any of random sampling and block." and "fastest" not in text
-    assert "cells per second: random sampling (15) and block (16)." in text
+    assert headline == "Any of random_sampling and block." and "fastest" not in text
+    assert "cells per second: random_sampling (15) and block (16)." in text
     assert "Slower with every seed: weighted (6)" in text
 
 
@@ -56,14 +57,14 @@ def test_speeds_that_overlap_are_not_told_apart():
 def test_short_trainings_and_single_seeds_say_less_of_speed(slower, seconds, told):
     table = comparison(block="not distinguishable")
     headline, _ = recommendation(table, {"random_sampling": [slower], "block": [100]}, seconds)
-    assert headline == ("Block." if told else "Any of random sampling and block.")
+    assert headline == ("block." if told else "Any of random_sampling and block.")
 
 
 def test_better_scores_come_before_speed():
     table = comparison(block="not distinguishable", weighted="higher")
     headline, text = recommendation(table, {"random_sampling": [10], "block": [30], "weighted": [5]})
-    assert headline == "Weighted."
-    assert text.startswith("Higher than random sampling: weighted on drug; nowhere lower.")
+    assert headline == "weighted."
+    assert text.startswith("Higher than random_sampling: weighted on drug; nowhere lower.")
 
 
 def test_one_interval_of_many_does_not_decide():
@@ -71,11 +72,11 @@ def test_one_interval_of_many_does_not_decide():
     table = comparison(half_width=0.09, streaming="lower")
     speeds = {"random_sampling": [10], "streaming": [30]} | {f"s{k}": [5] for k in range(9)}
     alone = {s: speeds[s] for s in ("random_sampling", "streaming")}
-    assert recommendation(table, alone)[0] == "Random sampling."
+    assert recommendation(table, alone)[0] == "random_sampling."
     others = {f"s{k}": "not distinguishable" for k in range(9)}
     many = pd.concat([comparison(half_width=0.09, streaming="lower"), comparison(**others)[1:]])
     headline, text = recommendation(many, speeds)
-    assert headline == "Streaming."
+    assert headline == "streaming."
     assert "which may be chance among the 10 comparisons made here: streaming on drug." in text
 
 
@@ -116,14 +117,15 @@ def test_a_run_without_streaming_is_not_blamed_on_it():
     results = synthetic_run.results_with(
         config, comparison=comparison(), plates={}, entropy=entropy, headline_task="drug"
     )
-    told = answers.why(results)
+    question, told = answers.why(results)
+    assert question == "Does streaming score lower?"
     assert told == ["This run does not hold both a streaming strategy and a shuffled one to compare."]
 
 
 def test_words():
-    assert phrasing.display_name("moa_fine") == "MoA fine"
-    assert phrasing.in_sentence("moa_fine") == "MoA fine"
-    assert phrasing.in_sentence("Block_shuffling") == "block shuffling"
+    assert phrasing.one_line("IR_VDJ_1_c_call") == "IR_VDJ_1_c_call"
+    assert phrasing.one_line(" T cell\n\tCD4 ") == "T cell CD4"
+    assert phrasing.one_line("a\u202eb\x07\u200cc") == "a\\u202eb\\x07\u200cc"
     assert phrasing.plate_ranges([1, 2, 3, 5]) == "plates 1–3 and 5"  # noqa: RUF001
     assert phrasing.plate_ranges([14]) == "plate 14"
     assert phrasing.plate_ranges(["A1", "B2"]) == "plates A1 and B2"
@@ -153,5 +155,52 @@ def test_one_plate_is_not_read_plate_after_plate():
     results = synthetic_run.results_with(
         config, comparison=table, plates=strips, entropy=entropies, headline_task="drug"
     )
-    told = answers.why(results)
+    question, told = answers.why(results)
+    assert question == "Why does streaming score lower?"
     assert len(told) == 1 and "All training cells are of one plate" in told[0]
+
+
+def test_where_nothing_can_be_told_nothing_is_recommended():
+    speeds = {"random_sampling": [10], "block": [30], "streaming": [20]}
+    table = comparison(block="cannot tell", streaming="cannot tell")
+    headline, text = recommendation(table, speeds)
+    assert headline == "This run cannot tell."
+    assert text == "Nothing can be told of drug: few cells."
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    assert len(answers.certainty(table, config, "random_sampling", 2)) == 1
+    config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+    text = comparison_markdown(
+        pd.concat([table.assign(metric=metric) for metric in METRICS]), config, "random_sampling"
+    )
+    assert "| block | cannot tell |" in text and "Cannot tell: block and streaming (few cells)." in text
+    assert "comparisons" not in text
+
+
+def test_a_strategy_that_cannot_be_compared_is_not_recommended():
+    table = comparison(block="cannot tell", weighted="not distinguishable")
+    headline, text = recommendation(table, {"random_sampling": [10], "block": [99], "weighted": [30]})
+    assert headline == "weighted."
+    assert "Nothing can be told of block on drug: few cells." in text
+
+
+def test_only_differences_that_count_are_counted():
+    config = synthetic_run.make_config(2, 1, ("drug",))
+
+    def words(**verdicts):
+        table = comparison(**verdicts)
+        config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+        every = pd.concat([table.assign(metric=metric) for metric in METRICS])
+        return comparison_markdown(every, config, "random_sampling")
+
+    assert "comparisons" not in words(block="not distinguishable", weighted="not distinguishable")
+    assert "Of 2 comparisons 1 counts as different" in words(block="lower", weighted="not distinguishable")
+
+
+@pytest.mark.parametrize("verdict", ["not distinguishable", "cannot tell"])
+def test_the_question_fits_the_answer(verdict):
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    table = comparison(streaming=verdict)
+    results = synthetic_run.results_with(config, comparison=table, headline_task="drug")
+    question, (answer,) = answers.why(results)
+    assert question == "Does streaming score lower?"
+    assert answer.startswith("No: on drug" if verdict != "cannot tell" else "This run cannot tell: on drug")

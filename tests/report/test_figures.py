@@ -13,6 +13,7 @@ from cellshuffle.report.figures import (
     comparison,
     confusion,
     cost,
+    differences,
     learning_curves,
     tradeoff,
     weights,
@@ -56,6 +57,7 @@ def figures(request, tmp_path_factory):
     return {
         "comparison": comparison.draw(results),
         "published": comparison.draw(synthetic_run.results_of(run, config, published)),
+        "differences": differences.draw(results),
         "learning curves": learning_curves.draw(results),
         "cost": cost.draw(results),
         "trade-off": tradeoff.draw(results),
@@ -176,7 +178,7 @@ def test_axes_are_labelled(figures):
 def test_a_legend_names_the_strategies_that_are_drawn(figures):
     drawn = {text.get_text() for text in figures["weights"].legends[0].get_texts()}
     panels = figures["weights"].axes
-    rows = {text.get_text().replace("\n", " ") for text in panels[2].get_yticklabels()}
+    rows = {text.get_text().replace("\n", "") for text in panels[2].get_yticklabels()}
     assert drawn == rows
 
 

@@ -32,7 +32,9 @@ CONFIG = {
         "checkpoint_minutes": 0.002,
     },
 }
-TARGETS = [f"results/faults/{name}" for name in ("metrics.csv", "comparison.csv", "comparison.md")]
+TARGETS = [
+    f"results/faults/{name}" for name in ("metrics.csv", "comparison.csv", "comparison.md", "classes.csv")
+]
 PHASES = {  # which rules make up a phase
     "simulation": ["simulate_plate", "simulate_drug_metadata"],
     "packing": ["check_input", "pack_plate"],

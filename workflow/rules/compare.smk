@@ -18,7 +18,7 @@ rule gather:
         "../scripts/gather.py"
 
 
-# Mean and spread over seeds, differences from the baseline strategy with intervals, the same in words.
+# Mean and spread over seeds, differences from the baseline strategy with intervals, the same in words; every class.
 rule compare:
     input:
         metrics="<run>/metrics.csv",
@@ -26,6 +26,7 @@ rule compare:
     output:
         table="<run>/comparison.csv",
         text="<run>/comparison.md",
+        classes="<run>/classes.csv",
     log:
         "<run>/logs/compare.log",
     benchmark:

@@ -23,6 +23,16 @@ rule figure_comparison:
         "../scripts/figure.py"
 
 
+# Differences from the baseline strategy, with their intervals.
+use rule figure_comparison as figure_differences with:
+    input:
+        comparison="<run>/comparison.csv",
+    output:
+        **figure("differences", "scores", "Differences from the baseline, with intervals"),
+    log:
+        "<run>/logs/figure_differences.log",
+
+
 # Score and loss against cells seen and against training time.
 use rule figure_comparison as figure_learning_curves with:
     input:
@@ -76,24 +86,26 @@ use rule figure_comparison as figure_weights with:
         "<run>/logs/figure_weights.log",
 
 
-# F1 of every class, sorted.
+# F1 of every class.
 use rule figure_comparison as figure_class_f1 with:
     input:
-        predictions=of_every_training("predictions.npz"),
+        classes="<run>/classes.csv",
     output:
         **figure("class_f1", "errors", "F1 of every class"),
     log:
         "<run>/logs/figure_class_f1.log",
-    resources:
-        **(TINY | {"mem_mb": cells_mem_mb}),
 
 
 # What the classes of one task are taken for, a matrix per strategy.
-use rule figure_class_f1 as figure_confusion with:
+use rule figure_comparison as figure_confusion with:
+    input:
+        predictions=of_every_training("predictions.npz"),
     output:
         **figure("confusion_{task}", "errors", "Confusions of {task}", "confusion"),
     log:
         "<run>/logs/figure_confusion_{task}.log",
+    resources:
+        **(TINY | {"mem_mb": cells_mem_mb}),
 
 
 if config["sweep"]:
@@ -117,7 +129,9 @@ rule summary:
         comparison="<run>/comparison.csv",
         history=of_every_training("history.csv"),
         scores=of_every_training("metrics.json")[:1],
+        classes="<run>/classes.csv",
         comparison_figure="<run>/figures/comparison.svg",
+        differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",
         why_figure="<run>/figures/why.svg",
         plates=of_every_strategy("plates.csv"),
@@ -125,6 +139,7 @@ rule summary:
     output:
         answers="<run>/summary/answers.html",
         table=in_report("<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"),
+        classes=in_report("<run>/summary/classes.html", "classes", "errors", "Every class, as a sortable table"),
         settings=in_report(
             "<run>/summary/settings.html",
             "settings",

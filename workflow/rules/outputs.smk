@@ -21,7 +21,7 @@ CATEGORIES = {
 }
 PUBLISHED = [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
-PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "settings")]
+PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 
 
 def of_every_training(file):

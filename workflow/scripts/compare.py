@@ -1,5 +1,6 @@
-"""metrics.csv and every training's predictions in; comparison.csv and comparison.md out."""
+"""metrics.csv and every training's predictions in; comparison.csv, comparison.md and classes.csv out."""
 
+from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import baseline_of, compare, read_table
 from cellshuffle.files import write_csv, write_text
 from cellshuffle.jobs.run import run_rule
@@ -16,6 +17,7 @@ def main(snakemake):
         config["compare"]["bootstrap"],
     )
     write_csv(snakemake.output.table, table)
+    write_csv(snakemake.output.classes, class_scores(snakemake.input.predictions))
     write_text(snakemake.output.text, comparison_markdown(table, config, baseline))
 
 

@@ -1,4 +1,4 @@
-"""Results and figures of a run in; the report's answers, sortable table and settings out."""
+"""Results and figures of a run in; the report's answers, sortable tables and settings out."""
 
 from cellshuffle.files import write_text
 from cellshuffle.jobs.run import run_rule
@@ -8,8 +8,9 @@ from cellshuffle.report.results import Results
 
 def main(snakemake):
     results = Results(snakemake.input, snakemake.params.config)
-    write_text(snakemake.output.answers, pages.answers_page(results))
+    write_text(snakemake.output.answers, pages.answers_page(results, snakemake.params.settings))
     write_text(snakemake.output.table, pages.table_page(results))
+    write_text(snakemake.output.classes, pages.classes_page(results))
     write_text(snakemake.output.settings, pages.settings_page(results, snakemake.params.settings))
 
 

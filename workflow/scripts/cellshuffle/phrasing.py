@@ -1,6 +1,7 @@
 """How names of the configuration and numbers are written for people."""
 
 import re
+import unicodedata
 
 METRIC_NAMES = {
     "loss": "loss (nats)",
@@ -10,21 +11,26 @@ METRIC_NAMES = {
     "macro_f1": "macro F1",
     "macro_f1_present": "macro F1, classes present",
 }
-ACRONYMS = {"moa": "MoA", "dna": "DNA", "rna": "RNA", "id": "ID"}
+JOINERS = "\u200c\u200d"  # without which words of some scripts are misspelt
 
 
-def display_name(name):
-    """A name to head a line: `moa_fine` -> `MoA fine`; `block_shuffling` -> `Block shuffling`."""
-    parts = [ACRONYMS.get(part.lower(), part) for part in str(name).split("_") if part]
-    text = " ".join(parts) or str(name)
-    return text[0].upper() + text[1:]
+def one_line(name):
+    """A name of the data or the configuration as it is written, in one line that disturbs nothing around it.
 
+    White space becomes single blanks. Characters that are not seen, or that turn the text around them
+    (control characters, directional marks), become their codes.
 
-def in_sentence(name):
-    """The name inside a sentence: `moa_fine` -> `MoA fine`; `block_shuffling` -> `block shuffling`."""
-    text = display_name(name)
-    is_acronym = text[:2].isupper() or text.split()[0] in ACRONYMS.values()
-    return text if is_acronym else text[0].lower() + text[1:]
+    >>> one_line("T cell\\n\u202e CD4")
+    'T cell \\\\u202e CD4'
+    """
+    text = " ".join(str(name).split())
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in hidden and character not in JOINERS
+        else character
+        for character in text
+    )
 
 
 def join_words(names):

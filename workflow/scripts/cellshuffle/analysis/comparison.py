@@ -1,17 +1,28 @@
 """The tables metrics.csv and comparison.csv, from the scores and predictions of every training."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cellshuffle.analysis.intervals import interval, mean_difference, resampled_scores, resamples
-from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
+from cellshuffle.analysis.intervals import (
+    interval,
+    mean_difference,
+    resampled_scores,
+    resamples,
+    unseen_share,
+)
+from cellshuffle.analysis.scores import CLASS_SCORES, SCORES, class_counts, scores_from_counts
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npz, read_json
+from cellshuffle.labels.sample_size import cells_per_class, too_few_cells, too_few_per_class
 
 METRICS = ["loss", *SCORES]
-HIGHER, LOWER, SAME = "higher", "lower", "not distinguishable"
+HIGHER, LOWER, SAME, UNKNOWN = "higher", "lower", "not distinguishable", "cannot tell"
+TOLD = (HIGHER, LOWER, SAME)
+SAME_PREDICTIONS = "the same predictions for every test cell"
+COMMONEST_CLASS = "no strategy is better than always naming the commonest class"
 
 
 def gather(paths):
@@ -31,7 +42,7 @@ def read_table(path):
         path,
         keep_default_na=False,
         na_values={column: [""] for column in numbers},
-        dtype={"strategy": str, "task": str},
+        dtype={"strategy": str, "task": str, "class": str},
     )
 
 
@@ -88,14 +99,16 @@ def differences(paths, baseline, replicates=1000, seed=0):
     """Difference of every strategy from `baseline`, with a 95% interval over cells and seeds.
 
     paths: predictions.npz of every training; seed: of the resampling, so that tables repeat.
-    Returns a table: strategy, task, metric, difference, low, high, for the metrics in SCORES.
+    Returns a table: strategy, task, metric, difference, low, high, reason, for the metrics in SCORES.
+    `reason` is a phrase where no difference can be told; where cells are too few or all predictions
+    agree, there is no interval.
     Raises InputError where trainings were tested on different cells.
     """
     rng = np.random.default_rng(seed)
     jobs = {job_of(path): path for path in paths}
     tasks, truth, _, classes = read_predictions(paths[0])
     group, weights = resamples(len(truth), replicates, rng)
-    observed, replicated = {}, {}
+    observed, replicated, digests = {}, {}, {}
     for job, path in jobs.items():
         _, own_truth, prediction, _ = read_predictions(path)
         if not np.array_equal(own_truth, truth):
@@ -105,33 +118,83 @@ def differences(paths, baseline, replicates=1000, seed=0):
             counts = class_counts(*pair, len(classes[task]))
             observed[job, task] = scores_from_counts(*counts)
             replicated[job, task] = resampled_scores(*pair, len(classes[task]), group, weights)
-    return _paired(jobs, tasks, baseline, observed, replicated, rng)
-
-
-def _paired(jobs, tasks, baseline, observed, replicated, rng):
-    """The rows of `differences`, from scores per (job, task)."""
-    strategies = list(dict.fromkeys(strategy for strategy, _ in jobs))
+            digests[job, task] = hashlib.sha256(pair[1].tobytes()).digest()
+    counts, learnt = {}, {}
+    for t, task in enumerate(tasks):
+        true = truth[:, t].astype(np.int64)
+        counts[task] = np.bincount(true, minlength=len(classes[task]))
+        of_task = [{job: values[job, task] for job in jobs} for values in (observed, replicated)]
+        learnt[task] = _is_learnt(*of_task, true, counts[task], group, weights)
     rows = []
-    for strategy in strategies:
-        seeds = [k for s, k in jobs if s == strategy and (baseline, k) in jobs]
-        if strategy == baseline or not seeds:
-            continue
-        for task in tasks:
+    for strategy, own in _seeds_of(jobs).items():
+        seeds = [k for k in own if (baseline, k) in jobs]
+        for task in tasks if strategy != baseline and seeds else []:
             pairs = [(((strategy, k), task), ((baseline, k), task)) for k in seeds]
             by_seed = np.stack([observed[a] - observed[b] for a, b in pairs])
             resampled = np.stack([replicated[a] - replicated[b] for a, b in pairs])
             mean, replicates = by_seed.mean(axis=0), mean_difference(by_seed, resampled, rng)
-            for m, metric in enumerate(SCORES):
-                low, high = interval(mean[m], replicates[:, m])
-                rows.append((strategy, task, metric, mean[m], low, high))
-    names = ["strategy", "task", "metric", "difference", "low", "high"]
+            agree = all(digests[a] == digests[b] for a, b in pairs)
+            told = _told(mean, replicates, counts[task], agree, learnt[task])
+            rows += [(strategy, task, metric, *row) for metric, row in zip(SCORES, told, strict=True)]
+    names = ["strategy", "task", "metric", "difference", "low", "high", "reason"]
     return pd.DataFrame(rows, columns=names)
 
 
-def compare(metrics, paths, baseline, replicates=1000):
-    """The comparison table: `summarise` plus difference, low, high and verdict.
+def _seeds_of(jobs):
+    """{strategy: its seeds} of (strategy, seed) pairs."""
+    seeds = {}
+    for strategy, seed in jobs:
+        seeds.setdefault(strategy, []).append(seed)
+    return seeds
 
-    The verdict of a score is `higher` or `lower` than the baseline when the interval excludes 0.
+
+def _is_learnt(observed, replicated, true, counts, group, weights):
+    """Whether a strategy is better than one prediction for all cells, that of the commonest class.
+
+    observed, replicated: {job: scores}, {job: resampled scores} of a task; true: (n_cells,) codes; counts:
+    cells of each class; group, weights: from `resamples`.
+    Better by more than chance in accuracy, or in balanced accuracy, where every prediction that does not
+    look at the cell has 1 / n_classes on average.
+    """
+    constant = np.full_like(true, counts.argmax())
+    of_constant = (
+        scores_from_counts(*class_counts(true, constant, len(counts))),
+        resampled_scores(true, constant, len(counts), group, weights),
+    )
+    rng = np.random.default_rng(0)
+    chosen = [SCORES.index("accuracy"), SCORES.index("balanced_accuracy")]
+    for strategy, seeds in _seeds_of(observed).items():
+        jobs = [(strategy, seed) for seed in seeds]
+        by_seed = np.stack([observed[job] - of_constant[0] for job in jobs])[:, chosen]
+        resampled = np.stack([replicated[job] - of_constant[1] for job in jobs])[:, :, chosen]
+        means = mean_difference(by_seed, resampled, rng)
+        if any(interval(by_seed[:, k].mean(), means[:, k])[0] > 0 for k in range(len(chosen))):
+            return True
+    return False
+
+
+def _told(mean, replicates, counts, agree, learnt):
+    """(difference, low, high, reason) of each score of a strategy on a task.
+
+    mean, replicates: (k,) and (replicates, k) differences; counts: test cells of each class; agree: whether
+    all predictions are the baseline's; learnt: what `_is_learnt` returns.
+    """
+    n_classes = np.count_nonzero(counts)
+    for m, metric in enumerate(SCORES):
+        over_classes = metric in CLASS_SCORES
+        n_cells = n_classes * cells_per_class(counts) if over_classes else counts.sum()
+        reason = too_few_cells(counts) or (too_few_per_class(counts) if over_classes else None)
+        reason = reason or (SAME_PREDICTIONS if agree else None)
+        ends = interval(mean[m], replicates[:, m], unseen_share(n_cells))
+        low, high = (np.nan, np.nan) if reason else ends
+        yield mean[m], low, high, reason or ("" if learnt else COMMONEST_CLASS)
+
+
+def compare(metrics, paths, baseline, replicates=1000):
+    """The comparison table: `summarise` plus difference, low, high, verdict and reason.
+
+    The verdict of a score is `higher` or `lower` than the baseline when the interval excludes 0, and
+    `cannot tell` where there is a reason against any verdict.
     The loss, which saved predictions do not hold cell by cell, has a difference and no interval.
     """
     table = summarise(metrics)
@@ -143,9 +206,10 @@ def compare(metrics, paths, baseline, replicates=1000):
     table.loc[loss, "difference"] = table.loc[loss, "mean"] - reference
     is_baseline = table["strategy"] == baseline
     table.loc[is_baseline, ["difference", "low", "high"]] = np.nan
+    table["reason"] = table["reason"].fillna("")
     table["verdict"] = np.select(
-        [is_baseline, table["low"] > 0, table["high"] < 0, table["low"].notna()],
-        ["baseline", HIGHER, LOWER, SAME],
+        [is_baseline, table["reason"] != "", table["low"] > 0, table["high"] < 0, table["low"].notna()],
+        ["baseline", UNKNOWN, HIGHER, LOWER, SAME],
         default="",
     )
     # After the sixth decimal an interval is noise; + 0.0 turns negative zeros into zeros.

@@ -65,15 +65,25 @@ def mean_difference(observed, replicated, rng):
     return cells + rng.permutation(quantiles)[:, None] * error
 
 
-def interval(difference, replicates, level=0.95):
-    """Percentile interval of `difference`: (low, high).
+def unseen_share(n_cells):
+    """Largest share of all cells that n_cells may happen to hold none of, at a level of 97.5%.
+
+    The upper end of the exact interval of a share of which nothing was seen (Clopper and Pearson,
+    Biometrika 26, 1934), about 3.7 / n_cells.
+    """
+    return 1 - 0.025 ** (1 / n_cells)
+
+
+def interval(difference, replicates, unseen=0.0, level=0.95):
+    """Percentile interval of a difference of two scores from 0 to 1: (low, high), within -1 to 1.
 
     The replicates' quantiles, moved so that the replicates' mean lies on the observed difference:
     resampling cells biases macro scores of small classes a little, in every strategy alike.
+    Each side is at least `unseen` wide: what few cells do not hold, resampling them does not find.
     """
     tail = (1 - level) / 2
     low, high = np.quantile(replicates - replicates.mean(), [tail, 1 - tail])
-    return difference + low, difference + high
+    return max(-1.0, difference + min(low, -unseen)), min(1.0, difference + max(high, unseen))
 
 
 def p_values(difference, low, high, n_seeds):

@@ -15,6 +15,7 @@ KEPT = [
     "metrics.csv",
     "comparison.csv",
     "comparison.md",
+    "classes.csv",
     "weights/combinations.csv",
     "train/*/seed*/metrics.json",
     "train/*/seed*/history.csv",
@@ -35,7 +36,7 @@ def copy_results(run, reference, config):
         target = reference / path.relative_to(run)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    settings = yaml.safe_load(Path(config).read_text()) | {"run": reference.name}
+    settings = yaml.safe_load(Path(config).read_text(encoding="utf-8")) | {"run": reference.name}
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True, width=100)
     (reference / "config.yaml").write_text(text, encoding="utf-8")
     return files

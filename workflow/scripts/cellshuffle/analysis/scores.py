@@ -3,6 +3,7 @@
 import numpy as np
 
 SCORES = ["accuracy", "balanced_accuracy", "weighted_f1", "macro_f1", "macro_f1_present"]
+CLASS_SCORES = {"balanced_accuracy", "macro_f1", "macro_f1_present"}  # in which every class counts the same
 
 
 def scores_from_counts(hits, predicted, true):

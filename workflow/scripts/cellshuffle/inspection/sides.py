@@ -3,6 +3,7 @@
 from collections import Counter
 
 from cellshuffle.atlas.selection import sides_of
+from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
 from cellshuffle.labels.spelling import plain, quoted
 from cellshuffle.phrasing import join_words
 
@@ -71,7 +72,21 @@ def warnings_of(plates, census):
 
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
-    return [*_left_out(plates), *_empty_sides(plates), *census.spelling_lines()]
+    return [*_few_test_cells(census), *_left_out(plates), *_empty_sides(plates), *census.spelling_lines()]
+
+
+def _few_test_cells(census):
+    """Lines on test cells that are too few for the strategies to be compared."""
+    few = {}
+    for task in census.tasks:
+        counts = list(census.classes["test"][task].values())
+        few.setdefault(too_few_cells(counts) or too_few_per_class(counts), []).append(task)
+    for reason, tasks in few.items():
+        if reason:
+            yield (
+                f"tasks: {', '.join(tasks)}: {reason}: the strategies' macro F1 cannot be compared; "
+                "test on more cells"
+            )
 
 
 def _left_out(plates):

@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from cellshuffle.analysis.comparison import HIGHER, LOWER, SAME
+from cellshuffle.analysis.comparison import HIGHER, LOWER, SAME, TOLD, UNKNOWN
 from cellshuffle.analysis.intervals import p_values, significant
 from cellshuffle.loading.samplers import is_sequential, loading_of
 from cellshuffle.phrasing import (
-    display_name,
     duration,
-    in_sentence,
     join_words,
+    plate_ranges,
     signed,
     test_set_name,
 )
@@ -22,6 +21,48 @@ SIMILAR_SPEED, SIMILAR_SPEED_IF_SHORT, SHORT_SECONDS = 0.9, 0.5, 10
 INCONCLUSIVE_HALF_WIDTH = 0.05
 
 
+def introduction(results, settings):
+    """Sentences on what the run asked and of what."""
+    config = results.config
+    plates = plate_ranges(config["atlas"]["train_plates"])
+    sentences = [
+        "cellshuffle asks: does the order in which cells are read from disk change what a model learns, and "
+        "what does each order cost? It trains the same linear model once per loading strategy and seed, on "
+        f"{plates}, and tests it on {test_set_name(config)}.",
+        "Everything below, and behind the menu on the left, is made from the results of run "
+        f"{settings['run']}.",
+    ]
+    if settings["atlas"]["simulate"]:
+        sentences.append(
+            "Its cells are simulated: the effects are those of Tahoe-100M's plate design, the numbers are "
+            "not."
+        )
+    return sentences
+
+
+def strategy_rows(config):
+    """Rows of the table of strategies: name, sampler, its settings."""
+    return [
+        [
+            name,
+            entry["sampler"],
+            ", ".join(f"{k} {v}" for k, v in entry.items() if k != "sampler"),
+        ]
+        for name, entry in config["strategies"].items()
+    ]
+
+
+def training(settings):
+    """Sentences on how every model was trained."""
+    training = settings["training"]
+    return [
+        f"Minibatches of {training['batch_size']} cells, {training['fetch_factor']} minibatches a fetch, "
+        f"epochs: {training['epochs']}, seeds: {', '.join(map(str, training['seeds']))}, Adam at a learning "
+        f"rate of {training['learning_rate']}; one linear classifier a task, all trained together.",
+        "Scores follow scikit-learn's definitions.",
+    ]
+
+
 def verdicts(table, task, baseline):
     """Sentences on one task: strategies higher than, lower than and not distinguishable from the baseline."""
     sentences = []
@@ -31,20 +72,36 @@ def verdicts(table, task, baseline):
         chosen = chosen.sort_values("difference", ascending=verdict == LOWER, kind="stable")
         if len(chosen):
             parts = [
-                f"{in_sentence(row.strategy)} ({signed(row.difference)}, 95% interval {signed(row.low)} "
+                f"{row.strategy} ({signed(row.difference)}, 95% interval {signed(row.low)} "
                 f"to {signed(row.high)})"
                 for row in chosen.itertuples()
             ]
-            sentences.append(f"{verdict.capitalize()} than {in_sentence(baseline)}: {join_words(parts)}.")
+            sentences.append(f"{verdict.capitalize()} than {baseline}: {join_words(parts)}.")
     same = rows.loc[rows["verdict"] == SAME, "strategy"]
     if len(same):
-        sentences.append(f"Not distinguishable: {join_words(in_sentence(s) for s in same)}.")
-    return sentences
+        sentences.append(f"Not distinguishable: {join_words(same)}.")
+    return sentences + [
+        f"Cannot tell: {join_words(unknown['strategy'])} ({reason})."
+        for reason, unknown in rows[rows["verdict"] == UNKNOWN].groupby("reason", sort=False)
+    ]
 
 
-def n_compared(table):
-    """Number of macro F1 scores that are compared with the baseline's."""
-    return int(macro_f1(table)["low"].notna().sum())
+def compared(table):
+    """The rows on macro F1 that are compared with the baseline's."""
+    rows = macro_f1(table)
+    return rows[rows["verdict"].isin(TOLD)]
+
+
+def cannot_tell(table):
+    """Sentences on the tasks and strategies of which the run cannot tell, and why."""
+    rows = macro_f1(table)
+    others = rows[rows["verdict"] != "baseline"].groupby("task", sort=False)["strategy"].nunique()
+    parts = {}
+    for (reason, task), unknown in rows[rows["verdict"] == UNKNOWN].groupby(["reason", "task"], sort=False):
+        whole = len(unknown) == others[task]
+        names = "" if whole else f"{join_words(unknown['strategy'])} on "
+        parts.setdefault(reason, []).append(f"{names}{task}")
+    return [f"Nothing can be told of {join_words(names)}: {reason}." for reason, names in parts.items()]
 
 
 def significant_differences(table):
@@ -52,7 +109,7 @@ def significant_differences(table):
 
     Only differences that are significant among all comparisons of the table.
     """
-    rows = macro_f1(table).dropna(subset=["low", "high"])
+    rows = compared(table)
     if rows.empty:
         return {}
     columns = (rows[name].to_numpy() for name in ("difference", "low", "high", "n"))
@@ -69,44 +126,44 @@ def recommendation(table, speeds, baseline, seconds):
 
     speeds: {strategy: cells/s of every seed}; seconds: mean length of a training.
     Of the strategies that are significantly worse than the baseline on no task, those better on most tasks
-    are chosen; of these the one that is fastest on average, with all that are about as fast.
+    are chosen; of these the one that is fastest on average, with all that are about as fast. A strategy that
+    could be compared on no task is not recommended.
     """
     differences = significant_differences(table)
     higher = {baseline: []} | {s: up for s, (up, _) in differences.items()}
-    not_worse = [s for s in speeds if s == baseline or not differences[s][1]]
+    if not differences and len(speeds) > 1:
+        return "This run cannot tell.", cannot_tell(table)
+    not_worse = [s for s in speeds if s == baseline or (s in differences and not differences[s][1])]
     most = max(len(higher[s]) for s in not_worse)
     equals = [s for s in not_worse if len(higher[s]) == most]
     fastest = max(equals, key=lambda s: np.mean(speeds[s]))
     share = SIMILAR_SPEED if seconds >= SHORT_SECONDS else SIMILAR_SPEED_IF_SHORT
     threshold = share * np.min(speeds[fastest])
     best = [s for s in equals if s == fastest or np.max(speeds[s]) >= threshold]
-    headline = (
-        f"Any of {join_words(map(in_sentence, best))}." if len(best) > 1 else f"{display_name(fastest)}."
-    )
+    headline = f"Any of {join_words(best)}." if len(best) > 1 else f"{fastest}."
     others = [s for s in best if s != baseline]
     reasons = []
     if most:
-        tasks = join_words(f"{in_sentence(s)} on {join_words(map(in_sentence, higher[s]))}" for s in best)
-        reasons.append(f"Higher than {in_sentence(baseline)}: {tasks}; nowhere lower.")
+        tasks = join_words(f"{s} on {join_words(higher[s])}" for s in best)
+        reasons.append(f"Higher than {baseline}: {tasks}; nowhere lower.")
     elif not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH:
         headline = "This run cannot tell."
         reasons.append(
-            f"No macro F1 can be told from that of {in_sentence(baseline)}, and differences below about "
+            f"No macro F1 can be told from that of {baseline}, and differences below about "
             f"{half_width(table):.2f} cannot be seen here. Test on more cells, or train with more seeds."
         )
     elif others:
         reasons.append(
-            f"On no task can the macro F1 of {join_words(map(in_sentence, others))} be told from that of "
-            f"{in_sentence(baseline)}."
+            f"On no task can the macro F1 of {join_words(others)} be told from that of {baseline}."
         )
     reasons += not_significant(table, best)
     if len(equals) > 1:
         reasons += speed_comparison(best, equals, speeds)
     worse = [s for s, (_, down) in differences.items() if down]
     if worse:
-        names = join_words(in_sentence(s) for s in worse)
-        reasons.append(f"Lower than {in_sentence(baseline)} on at least one task: {names}.")
-    return headline, reasons
+        names = join_words(worse)
+        reasons.append(f"Lower than {baseline} on at least one task: {names}.")
+    return headline, reasons + cannot_tell(table)
 
 
 def not_significant(table, best):
@@ -115,16 +172,16 @@ def not_significant(table, best):
     rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
     if rows.empty:
         return []
-    cases = join_words(f"{in_sentence(row.strategy)} on {in_sentence(row.task)}" for row in rows.itertuples())
+    cases = join_words(f"{row.strategy} on {row.task}" for row in rows.itertuples())
     return [
-        f"Lower by a 95% interval of its own, which may be chance among the {n_compared(table)} "
+        f"Lower by a 95% interval of its own, which may be chance among the {len(compared(table))} "
         f"comparisons made here: {cases}."
     ]
 
 
 def speed_comparison(best, equals, speeds):
     """Sentences on the speed of strategies with equal scores; best: those about as fast as the fastest."""
-    mean_speed = {s: f"{in_sentence(s)} ({np.mean(speeds[s]):,.0f})" for s in equals}
+    mean_speed = {s: f"{s} ({np.mean(speeds[s]):,.0f})" for s in equals}
     slower = [s for s in equals if s not in best]
     if len(best) > 1:
         sentences = [
@@ -133,7 +190,7 @@ def speed_comparison(best, equals, speeds):
         ]
     else:
         sentences = [
-            f"{display_name(best[0])} was the fastest of the {len(equals)} strategies whose scores are "
+            f"{best[0]} was the fastest of the {len(equals)} strategies whose scores are "
             f"not told apart, with {np.mean(speeds[best[0]]):,.0f} training cells per second on this machine."
         ]
     if slower:
@@ -143,22 +200,22 @@ def speed_comparison(best, equals, speeds):
 
 def half_width(table):
     """Median of half the width of the 95% intervals of macro F1."""
-    rows = macro_f1(table)
+    rows = compared(table)
     return (rows["high"] - rows["low"]).median() / 2
 
 
 def certainty(table, config, baseline, n_test):
     """Sentences on how sure the comparison is."""
     seeds = len(config["training"]["seeds"])
-    compared = macro_f1(table)[macro_f1(table)["verdict"] != "baseline"]
     sentences = [
         f"Every strategy was trained with {seeds} seed{'s' * (seeds > 1)} and tested on the same "
         f"{n_test:,} cells ({test_set_name(config)})."
     ]
-    if compared.empty:
+    many = len(compared(table))
+    if not many:
         return sentences
     sentences.append(
-        f"Differences from {in_sentence(baseline)} carry 95% intervals over test cells"
+        f"Differences from {baseline} carry 95% intervals over test cells"
         f"{' and seeds' if seeds > 1 else ''}; half their width is {half_width(table):.3f} of "
         "macro F1 in the median. Smaller differences than that cannot be seen here."
     )
@@ -169,7 +226,6 @@ def certainty(table, config, baseline, n_test):
             f"With {seeds} seeds the spread over seeds is known only roughly, and the intervals are the "
             "wider for it (Student's t); more seeds narrow them."
         )
-    many = n_compared(table)
     if many > 1:
         sentences.append(
             f"Each interval is of one comparison, and of {many} up to one in twenty excludes 0 by chance. "
@@ -186,7 +242,7 @@ def cost_rows(totals, reached):
     for strategy, group in totals.groupby("strategy", sort=False):
         time = times[strategy]
         rows.append([
-            display_name(strategy),
+            strategy,
             f"{group['cells_per_second'].mean():,.0f}",
             duration(group["train_seconds"].mean()),
             f"{group['waiting'].mean():.0%}",
@@ -197,35 +253,49 @@ def cost_rows(totals, reached):
 
 
 def why(results):
-    """Sentences on why sequential strategies fail, or do not, from what their minibatches hold."""
+    """(question, sentences): why sequential strategies score lower, or whether they do."""
     entries, task = results.config["strategies"], results.headline_task
     sequential = [s for s in entries if is_sequential(entries[s])]
     shuffled = [s for s in entries if s not in sequential]
     if not sequential or not shuffled:
-        return ["This run does not hold both a streaming strategy and a shuffled one to compare."]
-    entropy = {s: table["plate"].mean() for s, table in results.entropy.items()}
-    stream, best = sequential[0], max(shuffled, key=entropy.get)
-    scores = results.macro_f1(task)
-    score = scores["mean"]
-    on_task, test_set = f"on {in_sentence(task)}", test_set_name(results.config)
-    if scores.loc[stream, "verdict"] != LOWER:
-        return [
-            f"It does not, here: {on_task} {in_sentence(stream)} scores {score[stream]:.3f}, not lower than "
-            f"{in_sentence(results.baseline)} by more than chance ({score[results.baseline]:.3f})."
+        return "Does streaming score lower?", [
+            "This run does not hold both a streaming strategy and a shuffled one to compare."
         ]
+    stream, verdict = sequential[0], results.macro_f1(task)["verdict"]
+    stream = next((s for s in sequential if verdict[s] == LOWER), stream)
+    if verdict[stream] == LOWER:
+        return f"Why does {stream} score lower?", _why_lower(results, stream, sequential, shuffled)
+    score = results.macro_f1(task)["mean"]
+    answer = "This run cannot tell: " if verdict[stream] == UNKNOWN else "No: "
+    if stream == results.baseline:
+        answer = "It is the baseline here: "
+    chance = ", which is not lower by more than chance" if answer == "No: " else ""
+    return f"Does {stream} score lower?", [
+        f"{answer}on {task} it scores {score[stream]:.3f}{chance}; {results.baseline} scores "
+        f"{score[results.baseline]:.3f}."
+    ]
+
+
+def _why_lower(results, stream, sequential, shuffled):
+    """Sentences on why the sequential strategy `stream` scores lower than the shuffled ones."""
+    entries, task = results.config["strategies"], results.headline_task
+    entropy = {s: table["plate"].mean() for s, table in results.entropy.items()}
+    best = max(shuffled, key=entropy.get)
+    score = results.macro_f1(task)["mean"]
+    on_task, test_set = f"on {task}", test_set_name(results.config)
     shares = results.plates[stream].drop(columns="position")
     if shares.shape[1] == 1:
         return [
-            f"All training cells are of one plate. {display_name(stream)} reads them in the order on disk: "
+            f"All training cells are of one plate. {stream} reads them in the order on disk: "
             f"{on_task} it scores {score[stream]:.3f} on {test_set}, against {score[best]:.3f} for "
-            f"{in_sentence(best)}."
+            f"{best}."
         ]
     one_plate = (shares.max(axis=1) > 0.9).mean()
     last_plate = shares.iloc[-1].astype(float).idxmax()
     sentences = [
-        f"{display_name(stream)} reads plate after plate: for {one_plate:.0%} of the epoch nearly all cells "
+        f"{stream} reads plate after plate: for {one_plate:.0%} of the epoch nearly all cells "
         f"of the minibatches come from a single plate, so a minibatch holds {entropy[stream]:.2f} bits of "
-        f"plate entropy, against {entropy[best]:.2f} for {in_sentence(best)}.",
+        f"plate entropy, against {entropy[best]:.2f} for {best}.",
         f"It ends every epoch on plate {last_plate}, and the model keeps what it saw last: "
         f"{on_task} it scores {score[stream]:.3f} on {test_set}, against {score[best]:.3f}.",
     ]
@@ -233,7 +303,7 @@ def why(results):
     if buffered != stream:
         loading = loading_of(entries[buffered], results.config["training"])
         sentences.append(
-            f"Shuffling inside a buffer does not help ({in_sentence(buffered)}: {entropy[buffered]:.2f} "
+            f"Shuffling inside a buffer does not help ({buffered}: {entropy[buffered]:.2f} "
             f"bits, macro F1 {score[buffered]:.3f}): its buffer of "
             f"{loading['batch_size'] * loading['fetch_factor']:,} cells holds neighbours, of one plate or "
             "two."

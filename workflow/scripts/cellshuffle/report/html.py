@@ -4,6 +4,8 @@ import html
 from base64 import b64encode
 from pathlib import Path
 
+from cellshuffle.phrasing import one_line
+
 CSS = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:1.5rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums}
@@ -36,54 +38,58 @@ document.querySelectorAll('table.sortable').forEach(function(table){
 """
 
 
+def text(value):
+    """A value as text of a page or value of an attribute, none of which is mark-up."""
+    return html.escape(one_line(value))
+
+
 def page(title, *parts, script=""):
     """A complete HTML document that loads no other file."""
     script = f"<script>{script}</script>" if script else ""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{CSS}</style></head><body><h1>{html.escape(title)}</h1>{''.join(parts)}{script}</body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{text(title)}</title>'
+        f"<style>{CSS}</style></head><body><h1>{text(title)}</h1>{''.join(parts)}{script}</body></html>\n"
     )
 
 
-def heading(text):
-    return f"<h2>{html.escape(text)}</h2>"
+def heading(words):
+    return f"<h2>{text(words)}</h2>"
 
 
 def paragraph(*sentences):
-    return f"<p>{html.escape(' '.join(sentences))}</p>"
+    return f"<p>{text(' '.join(sentences))}</p>"
 
 
 def strong(sentence):
-    return f"<p><strong>{html.escape(sentence)}</strong></p>"
+    return f"<p><strong>{text(sentence)}</strong></p>"
 
 
-def preformatted(text):
-    return f"<pre>{html.escape(text)}</pre>"
+def preformatted(lines):
+    """Text whose lines and indentation stay as they are."""
+    shown = [" " * (len(line) - len(line.lstrip(" "))) + text(line) for line in lines.split("\n")]
+    return "<pre>{}</pre>".format("\n".join(shown))
 
 
 def bullets(items):
-    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
+    return "<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>"
 
 
 def picture(svg_path, alt):
     """An SVG file as an image embedded in the page."""
     data = b64encode(Path(svg_path).read_bytes()).decode()
-    return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
+    return f'<img alt="{text(alt)}" src="data:image/svg+xml;base64,{data}">'
 
 
 def plain_table(header, rows):
-    cells = [[f"<td>{html.escape(str(cell))}</td>" for cell in row] for row in rows]
-    return _table("<table>", map(html.escape, header), cells)
+    cells = [[f"<td>{text(cell)}</td>" for cell in row] for row in rows]
+    return _table("<table>", map(text, header), cells)
 
 
 def sortable_table(header, rows):
-    """rows: lists of (displayed text, value to sort by); '' sorts last."""
+    """rows: lists of (what is shown, value to sort by); '' sorts last."""
     button = '<button class="sort" type="button">{}</button>'.format
-    cells = [
-        [f'<td data-value="{html.escape(str(v))}">{html.escape(str(text))}</td>' for text, v in row]
-        for row in rows
-    ]
-    return _table('<table class="sortable">', (button(html.escape(name)) for name in header), cells)
+    cells = [[f'<td data-value="{text(value)}">{text(shown)}</td>' for shown, value in row] for row in rows]
+    return _table('<table class="sortable">', (button(text(name)) for name in header), cells)
 
 
 def _table(opening, header, rows):
@@ -96,8 +102,7 @@ def _table(opening, header, rows):
 def chooser(label, column, options, chosen=""):
     """A menu that keeps only the table's rows with the chosen value in `column` (a number)."""
     items = "".join(
-        f'<option value="{html.escape(value)}"{" selected" if value == chosen else ""}>'
-        f"{html.escape(text)}</option>"
-        for value, text in [("", "all"), *options]
+        f'<option value="{text(value)}"{" selected" if value == chosen else ""}>{text(shown)}</option>'
+        for value, shown in [("", "all"), *options]
     )
-    return f'<label>{html.escape(label)}<select data-column="{column}">{items}</select></label>'
+    return f'<label>{text(label)}<select data-column="{column}">{items}</select></label>'

@@ -1,24 +1,33 @@
 """comparison.md: the comparison as tables and sentences."""
 
-from cellshuffle.analysis.comparison import METRICS
+import re
+
+from cellshuffle.analysis.comparison import METRICS, UNKNOWN
 from cellshuffle.phrasing import (
     METRIC_NAMES,
-    display_name,
-    in_sentence,
     join_words,
     mean_sd,
+    one_line,
     plate_ranges,
     signed,
     test_set_name,
 )
-from cellshuffle.report.answers import n_compared, significant_differences, verdicts
+from cellshuffle.report.answers import cannot_tell, compared, significant_differences, verdicts
 from cellshuffle.report.results import macro_f1
 
 
+def escape(text):
+    """Text in one line that Markdown shows as it is: whatever could be mark-up has a backslash before it.
+
+    Underscores inside words are none, so that `block_shuffling` stays as it is.
+    """
+    return re.sub(r"[\\`*\[\]<>|&~$#]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", one_line(text))
+
+
 def markdown_table(header, rows):
-    """Lines of a table; the first column is text, the others align right."""
+    """Lines of a table of Markdown; the first column is text, the others align right."""
     rule = ["---", *["--:"] * (len(header) - 1)]
-    return [f"| {' | '.join(map(str, cells))} |" for cells in [header, rule, *rows]]
+    return [f"| {' | '.join(cells)} |" for cells in [header, rule, *rows]]
 
 
 def comparison_markdown(table, config, baseline):
@@ -30,8 +39,10 @@ def comparison_markdown(table, config, baseline):
     lines = [
         f"# {len(strategies)} loading strateg{'ies' if len(strategies) > 1 else 'y'} compared",
         "",
-        f"Tested on {test_set_name(config)}, trained on "
-        f"{plate_ranges(config['atlas']['train_plates'])}; {spread}.",
+        escape(
+            f"Tested on {test_set_name(config)}, trained on {plate_ranges(config['atlas']['train_plates'])}; "
+            f"{spread}."
+        ),
         "",
         "## Macro F1",
         "",
@@ -43,9 +54,9 @@ def comparison_markdown(table, config, baseline):
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
     lines += ["", "## Every score"]
     for task in tasks:
-        rows = [[display_name(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]
+        rows = [[escape(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
-        lines += ["", f"### {display_name(task)}", "", *markdown_table(header, rows)]
+        lines += ["", f"### {escape(task)}", "", *markdown_table(header, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -55,7 +66,7 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
     over = "test cells and seeds" if seeds > 1 else "test cells"
     return [
         "",
-        f"## Difference from {in_sentence(baseline)}, in macro F1",
+        f"## Difference from {escape(baseline)}, in macro F1",
         "",
         f"With 95% intervals over {over}. Bold: the interval excludes 0.",
         "",
@@ -63,16 +74,16 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
         "",
         "## In words",
         "",
-        _overall(table, baseline),
+        escape(_overall(table, baseline)),
         "",
-        *[f"- **{display_name(t)}.** {' '.join(verdicts(table, t, baseline))}" for t in tasks],
+        *[f"- **{escape(t)}.** {escape(' '.join(verdicts(table, t, baseline)))}" for t in tasks],
     ]
 
 
 def _macro_f1_table(scores, strategies, tasks, text):
     """Lines of a table of strategies and tasks; text: of a row of the comparison, for a cell."""
-    rows = [[display_name(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies]
-    return markdown_table(["Strategy", *map(display_name, tasks)], rows)
+    rows = [[escape(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies]
+    return markdown_table(["Strategy", *map(escape, tasks)], rows)
 
 
 def _mean_sd(row):
@@ -84,6 +95,8 @@ def _ranked(row):
 
 
 def _difference(row):
+    if row["verdict"] == UNKNOWN:
+        return UNKNOWN
     text = f"{signed(row['difference'])} ({signed(row['low'])} to {signed(row['high'])})"
     return f"**{text}**" if row["low"] > 0 or row["high"] < 0 else text
 
@@ -102,13 +115,15 @@ def _overall(table, baseline):
     for description, group in groups.items():
         names = [s for s, (up, down) in differences.items() if (bool(up), bool(down)) == group]
         if names:
-            parts.append(f"{description}: {join_words(map(in_sentence, names))}")
-    many = n_compared(table)
-    over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
-    sentence = f"Against {in_sentence(baseline)}, {over}: {'; '.join(parts)}."
-    if many > 1:
-        sentence += (
-            f" Of {many} comparisons so many differences count here that on average at most one in twenty "
-            "of them is chance."
+            parts.append(f"{description}: {join_words(names)}")
+    sentences = cannot_tell(table)
+    if parts:
+        over = f"over {n_tasks} task{'s' * (n_tasks > 1)}"
+        sentences.insert(0, f"Against {baseline}, {over}: {'; '.join(parts)}.")
+    many, found = len(compared(table)), sum(len(up) + len(down) for up, down in differences.values())
+    if found and many > 1:
+        sentences.append(
+            f"Of {many} comparisons {found} count{'s' * (found == 1)} as different; on average at most one "
+            "in twenty of those that count is chance."
         )
-    return sentence
+    return " ".join(sentences)

@@ -6,47 +6,52 @@ from importlib.metadata import PackageNotFoundError, version
 import yaml
 
 import cellshuffle
+from cellshuffle.analysis.classes import COLUMNS
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.files import read_json
-from cellshuffle.phrasing import METRIC_NAMES, display_name, duration, in_sentence, signed
+from cellshuffle.phrasing import METRIC_NAMES, duration, signed
 from cellshuffle.report import answers, html
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
             "scikit-learn", "matplotlib"]  # fmt: skip
 
 
-def answers_page(results):
-    """The answers to four questions: an HTML fragment for the first page of the report.
+def answers_page(results, settings):
+    """The answers to four questions, and how they were found: an HTML fragment, the report's first page.
 
     Besides what `Results` reads, results.files has `scores` (one metrics.json in a list) and the SVG
-    files `comparison_figure`, `tradeoff_figure` and `why_figure`.
+    files `comparison_figure`, `differences_figure`, `tradeoff_figure` and `why_figure`. settings: the
+    whole configuration.
     """
     table, config, baseline = results.comparison, results.config, results.baseline
     speeds = results.totals.groupby("strategy", sort=False)["cells_per_second"].agg(list).to_dict()
     seconds = results.totals["train_seconds"].mean()
     headline, reasons = answers.recommendation(table, speeds, baseline, seconds)
     n_test = read_json(results.files.scores[0])["n_test"]
-    task = in_sentence(results.headline_task)
+    task = results.headline_task
+    question, reasons_why = answers.why(results)
     header = ["Strategy", "Training cells per second", "Training time", "Waiting for data",
               "Peak memory", f"Time to macro F1 {results.target_score:.2f} on {task}"]  # fmt: skip
     parts = [
+        html.paragraph(*answers.introduction(results, settings)),
         html.heading("Which strategy should I use?"),
         html.strong(headline),
         html.bullets(reasons) if reasons else "",
         html.picture(results.files.comparison_figure, "Macro F1 of every strategy and task, with every seed"),
         html.heading("How sure is that?"),
         html.bullets(answers.certainty(table, config, baseline, n_test)),
-        *(
-            html.paragraph(f"{display_name(t)}: {' '.join(answers.verdicts(table, t, baseline))}")
-            for t in results.tasks
-        ),
+        html.picture(results.files.differences_figure, f"Differences from {baseline}, with 95% intervals"),
+        *(html.paragraph(f"{t}: {' '.join(answers.verdicts(table, t, baseline))}") for t in results.tasks),
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
         html.paragraph("Means over the seeds, on the machine of this run."),
         html.picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
-        html.heading("Why does streaming fail?"),
-        html.bullets(answers.why(results)),
+        html.heading(question),
+        html.bullets(reasons_why),
         html.picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
+        html.heading("How it was done"),
+        html.plain_table(["Strategy", "Sampler of scDataset", "Settings"], answers.strategy_rows(config)),
+        html.paragraph(*answers.training(settings)),
     ]
     return "".join(parts) + "\n"
 
@@ -54,7 +59,7 @@ def answers_page(results):
 def table_page(results):
     """The comparison as an HTML page whose table can be sorted and filtered."""
     header = ["Strategy", "Task", "Score", "Mean", "SD", "Seeds", "Rank", "Difference", "95% low",
-              "95% high", "Against the baseline"]  # fmt: skip
+              "95% high", "Against the baseline", "Why not"]  # fmt: skip
     formats = {
         **dict.fromkeys(("mean", "sd"), "{:.4f}".format),
         **dict.fromkeys(("n", "rank"), "{:.0f}".format),
@@ -62,19 +67,37 @@ def table_page(results):
     }
     rows = []
     for row in results.comparison.to_dict("records"):
-        names = [(display_name(row[key]), row[key]) for key in ("strategy", "task")]
+        names = [(row[key], row[key]) for key in ("strategy", "task")]
         cells = [
             ("", "") if row[column] != row[column] else (text(row[column]), float(row[column]))
             for column, text in formats.items()
         ]
         score = (METRIC_NAMES[row["metric"]], row["metric"])
-        rows.append([*names, score, *cells, (row["verdict"], row["verdict"])])
+        rows.append([*names, score, *cells, *((row[key], row[key]) for key in ("verdict", "reason"))])
     menus = [
-        html.chooser("Strategy", 0, [(s, display_name(s)) for s in results.strategies]),
-        html.chooser("Task", 1, [(t, display_name(t)) for t in results.tasks]),
+        html.chooser("Strategy", 0, [(s, s) for s in results.strategies]),
+        html.chooser("Task", 1, [(t, t) for t in results.tasks]),
         html.chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
     ]
     return html.page("Comparison", *menus, html.sortable_table(header, rows), script=html.SORT)
+
+
+def classes_page(results):
+    """Precision, recall and F1 of every class as an HTML page whose table can be sorted and filtered."""
+    header = ["Class", "Task", "Strategy", "Test cells", "Precision", "Recall", "F1"]
+    rows = [
+        [
+            *((row[key], row[key]) for key in ("class", "task", "strategy")),
+            (f"{row['cells']:,}", row["cells"]),
+            *((f"{row[key]:.4f}", row[key]) for key in COLUMNS[-3:]),
+        ]
+        for row in results.classes.to_dict("records")
+    ]
+    menus = [
+        html.chooser("Task", 1, [(t, t) for t in results.tasks], results.tasks[0]),
+        html.chooser("Strategy", 2, [(s, s) for s in results.strategies], results.baseline),
+    ]
+    return html.page("Classes", *menus, html.sortable_table(header, rows), script=html.SORT)
 
 
 def settings_page(results, settings):
@@ -88,7 +111,7 @@ def settings_page(results, settings):
     jobs = results.history.groupby(["strategy", "seed"], sort=False)
     test_seconds = jobs["test_seconds"].sum()
     rows = [
-        [display_name(strategy), seed, duration(last["train_seconds"]),
+        [strategy, seed, duration(last["train_seconds"]),
          duration(test_seconds[strategy, seed]), f"{last['peak_memory_mib']:,.0f} MiB"]
         for (strategy, seed), last in jobs.last().iterrows()
     ]  # fmt: skip

@@ -17,10 +17,10 @@ def macro_f1(table, task=None):
 class Results:
     """The files of a run, each read when it is first used.
 
-    files: an object whose attributes are paths, such as a rule's `input`. `metrics`, `comparison` and
-    `combinations` are one path; `published` is a list of one path or none; `history` and `predictions`
-    are lists with a path for every training; `plates`, `entropy` and `draws` (of diversity/) are lists
-    with a path for every strategy. A result whose path is missing cannot be used.
+    files: an object whose attributes are paths, such as a rule's `input`. `metrics`, `comparison`,
+    `classes` and `combinations` are one path; `published` is a list of one path or none; `history` and
+    `predictions` are lists with a path for every training; `plates`, `entropy` and `draws` (of diversity/)
+    are lists with a path for every strategy. A result whose path is missing cannot be used.
     config: the configuration's keys that rules/outputs.smk selects for the report.
     """
 
@@ -36,6 +36,10 @@ class Results:
     @cached_property
     def comparison(self):
         return read_table(self.files.comparison)
+
+    @cached_property
+    def classes(self):
+        return read_table(self.files.classes)
 
     @cached_property
     def combinations(self):

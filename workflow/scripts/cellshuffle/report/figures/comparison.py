@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from cellshuffle.phrasing import display_name, mean_sd, test_set_name
+from cellshuffle.phrasing import mean_sd, test_set_name
 from cellshuffle.report.figures import style
 
 
@@ -44,7 +44,7 @@ def _panel(axes, task, results):
     style.strategy_rows(axes, results.strategies)
     axes.set_xlim(0, min(1, top * 1.05))
     axes.locator_params(axis="x", nbins=5)
-    style.title(axes, display_name(task))
+    style.title(axes, task)
     return bool(published)
 
 

@@ -1,11 +1,9 @@
 """Confusion matrices of one task, one per strategy."""
 
-from textwrap import wrap
-
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from cellshuffle.phrasing import display_name, in_sentence, natural_key, test_set_name
+from cellshuffle.phrasing import natural_key, test_set_name
 from cellshuffle.report.figures import style
 
 NAMED, FEW = 60, 9  # every class is named up to this many classes and strategies
@@ -40,7 +38,7 @@ def draw(results, task):
         )  # fmt: skip
         if len(rows) < len(columns):
             axes.axvline(len(rows) - 0.5, color="#D55E00", linewidth=1)
-        axes.set_title("\n".join(wrap(display_name(strategy), side * 13)), fontsize=7)
+        axes.set_title(style.lines(strategy, side * 13), fontsize=7)
         axes.spines[:].set(visible=True, linewidth=0.4)
     for axes in grid.flat[len(strategies) :]:
         axes.set_visible(False)
@@ -78,8 +76,9 @@ def _name_axes(figure, grid, n, names, n_rows, named, task, config):
             axes.set_xticks([])
         axes.tick_params(length=0, labelbottom=bottom and named)
     rest = f" | {_classes(len(names) - n_rows)} not on {test_set}" if n_rows < len(names) else ""
-    figure.supxlabel(f"predicted {in_sentence(task)}: {_classes(n_rows)} on {test_set}{rest}", fontsize=8)
-    figure.supylabel(f"true {in_sentence(task)}", fontsize=8)
+    predicted = f"predicted {task}: {_classes(n_rows)} on {test_set}{rest}"
+    figure.supxlabel(style.lines(predicted, 17 * figure.get_figwidth()), fontsize=8)
+    figure.supylabel(style.lines(f"true {task}", 17 * figure.get_figheight()), fontsize=8)
 
 
 def _classes(n):
@@ -95,8 +94,7 @@ def natural_order(names):
 
 
 def _shown(names):
-    """The classes' names in one line each, dollar signs escaped for Matplotlib, long names cut."""
-    lines = [" ".join(name.split()) for name in names]
+    """The classes' names in one line each, long names cut."""
+    lines = list(map(style.drawn, names))
     cut = [line if len(line) <= LONG else f"{line[:24]}…{line[-15:]}" for line in lines]
-    lines = cut if len(set(cut)) == len(set(lines)) else lines
-    return [line.replace("$", r"\$") for line in lines]
+    return cut if len(set(cut)) == len(set(lines)) else lines

@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from cellshuffle.phrasing import in_sentence
 from cellshuffle.report.figures import style
 
 
 def draw(results):
     """The figure, from the histories of all trainings and comparison.csv."""
     strategies, cost, reached = results.strategies, results.totals, results.time_to_target
-    target = f"macro F1 {results.target_score:.2f} on {in_sentence(results.headline_task)}"
+    target = f"macro F1 {results.target_score:.2f} on {results.headline_task}"
     seconds, seconds_unit = style.time_unit(reached["seconds"].max())
     mib, mib_unit = style.memory_unit(cost["peak_memory_mib"].max())
     panels = [

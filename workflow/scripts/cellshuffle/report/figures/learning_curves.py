@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from cellshuffle.phrasing import display_name, test_set_name
+from cellshuffle.phrasing import test_set_name
 from cellshuffle.report.figures import style
 
 MANY = 8  # with more strategies than this, bands of the seeds' range would cover the lines
@@ -25,7 +25,7 @@ def draw(results):
             axes.grid(axis="y")
             axes.set_xlim(left=0)
             style.short_ticks(axes.xaxis, 4)
-        _score_axes(row[:2], display_name(task))
+        _score_axes(row[:2], task)
         _loss_axes(row[2:])
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")

@@ -6,7 +6,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from cellshuffle.configuration.sweep import is_swept
-from cellshuffle.phrasing import in_sentence, test_set_name
+from cellshuffle.phrasing import test_set_name
 from cellshuffle.report.figures import style
 
 NAMES = {
@@ -39,7 +39,7 @@ def heat_maps(table, task, config):
     quantities = [
         ("cells_per_second", "Throughput", "cells per second", LogNorm),
         ("plate_entropy", "Plate diversity", "entropy of a minibatch (bits)", Normalize),
-        ("score", "Score", f"macro F1, {in_sentence(task)}, {test_set_name(config)}", Normalize),
+        ("score", "Score", f"macro F1, {task}, {test_set_name(config)}", Normalize),
     ]  # fmt: skip
     figure = style.new_figure(0.5 + 2.2 * len(samplers))
     grid = figure.subplots(len(samplers), 3, squeeze=False, sharex=True, sharey=True)
@@ -52,6 +52,7 @@ def heat_maps(table, task, config):
                 grid[row, k].set_ylabel(f"{NAMES.get(sampler, sampler)}\nfetch factor")
         grid[0, k].set_title(title)
         grid[-1, k].set_xlabel("block size (cells)")
+        unit = style.lines(unit, 40)
         bar = figure.colorbar(image, ax=grid[:, k], location="bottom", label=unit, aspect=25, shrink=0.9)
         if scale is LogNorm:
             bar.locator = LogLocator(10, subs=(1, 2, 5) if high < 30 * low else (1,))

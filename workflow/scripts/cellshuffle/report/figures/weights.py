@@ -1,14 +1,12 @@
 """Sampling weights, and how often rare and common combinations are drawn."""
 
-from textwrap import wrap
-
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.labels.weights import weight_of_count
 from cellshuffle.loading.samplers import is_weighted
-from cellshuffle.phrasing import display_name, in_sentence, join_words
+from cellshuffle.phrasing import join_words
 from cellshuffle.report.figures import style
 
 ENDS = 0.05  # share of the combinations that the rarest, and the commonest, are
@@ -18,7 +16,7 @@ def draw(results):
     """The figure, from combinations.csv and draws.csv of all strategies."""
     combinations, draws, config = results.combinations, results.draws, results.config
     shown = _shown(config, results.baseline)
-    names = ["\n".join(wrap(display_name(strategy), 18)) for strategy in shown]
+    names = [style.lines(strategy, 18) for strategy in shown]
     lines = sum(name.count("\n") + 1 for name in names)
     figure = style.new_figure(max(3.1, 1 + 0.13 * lines) + style.legend_height(shown))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 1.05])
@@ -28,11 +26,11 @@ def draw(results):
     _draws(middle, draws, styles, shown)
     _ends(right, draws, styles, shown)
     right.set_yticks(range(len(shown)), names)
-    parts = join_words([f"one {in_sentence(label)}" for label in config["weights"]["balance"]])
+    parts = join_words([f"one {label}" for label in config["weights"]["balance"]])
     for axes in (left, middle):
         axes.set_xscale("log")
         _log_ticks(axes.xaxis, count)
-        axes.set_xlabel("\n".join(["cells of the combination:", *wrap(parts, 30)]))
+        axes.set_xlabel(f"cells of the combination:\n{style.lines(parts, 30)}")
     style.legend(figure, results.strategies, shown=shown)
     return figure
 
@@ -51,7 +49,7 @@ def _weights(axes, count, weight, config):
     for (value, curve), colour in zip(curves.items(), (style.GREY, "#0072B2"), strict=False):
         axes.plot(count[order], curve[order], ".", color=colour, markersize=2.5, alpha=0.5,
                   rasterized=True)  # fmt: skip
-        axes.plot([], [], "o", color=colour, label=f"baseline {value:,}")
+        axes.plot([], [], ".", color=colour, markersize=5, alpha=0.5, label=f"baseline {value:,}")
     axes.set_yscale("log")
     _log_ticks(axes.yaxis, np.concatenate(list(curves.values())))
     axes.grid()
@@ -85,6 +83,13 @@ def _draws(axes, draws, styles, shown):
     axes.grid()
     axes.set_ylabel("cells drawn in an epoch")
     axes.set_title("Draws")
+    handles = [
+        Line2D([], [], color=style.GREY, marker="o", linestyle="none", markersize=1.8, alpha=0.5,
+               markeredgewidth=0, label="one combination"),
+        Line2D([], [], color=style.GREY, marker="o", markersize=4, linewidth=1.1, markeredgecolor="white",
+               markeredgewidth=0.4, label="mean of similar size"),
+    ]  # fmt: skip
+    axes.legend(handles=handles, loc="upper left", handlelength=1.4, handletextpad=0.4)
 
 
 def _binned(table, bins=8):

@@ -1,7 +1,5 @@
 """Why the order matters: plates over an epoch and how mixed a minibatch is, a row per strategy."""
 
-from textwrap import wrap
-
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.lines import Line2D
@@ -9,7 +7,7 @@ from matplotlib.patches import Patch
 
 from cellshuffle.analysis.diversity import entropy_bits, entropy_bounds
 from cellshuffle.loading.samplers import is_weighted, loading_of
-from cellshuffle.phrasing import display_name, test_set_name
+from cellshuffle.phrasing import test_set_name
 from cellshuffle.report.figures import style
 
 
@@ -17,7 +15,7 @@ def draw(results):
     """The figure, from plates.csv and entropy.csv of all strategies, combinations.csv and comparison.csv."""
     strategies, labels = results.strategies, list(results.config["weights"]["balance"])
     task, entropy = results.headline_task, results.entropy
-    lines = max(_title(display_name(label)).count("\n") for label in [*labels, f"Outcome: {task}"])
+    lines = max(_title(label).count("\n") for label in [*labels, f"Outcome: {task}"])
     figure = style.new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
     widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
@@ -27,7 +25,7 @@ def draw(results):
         counts = results.combinations.groupby(label)["count"].sum()
         # By position, after `position` and `plate`: a label may be called `plate`, too.
         values = {s: entropy[s].iloc[:, column] for s in strategies}
-        _entropy(axes, values, display_name(label), counts)
+        _entropy(axes, values, label, counts)
     _scores(grid[-1], results)
     for axes in grid[1:]:
         axes.tick_params(axis="y", labelleft=False)
@@ -67,8 +65,9 @@ def _name_plates(axes, share, row, names):
         plate = alone[start]
         if plate >= 0 and (end - start) / len(alone) > room:
             dark = _plate_colours(share.shape[1])[plate][:3] @ [0.3, 0.59, 0.11] < 0.55
-            axes.text(50 * (start + end) / len(alone), row, names[plate], ha="center", va="center",
-                      fontsize=6, color="white" if dark else "black", zorder=3)  # fmt: skip
+            name = style.drawn(names[plate])
+            axes.text(50 * (start + end) / len(alone), row, name, ha="center", va="center", fontsize=6,
+                      color="white" if dark else "black", zorder=3)  # fmt: skip
 
 
 def _plate_colours(n):
@@ -109,7 +108,7 @@ def _entropy(axes, values, title, counts):
 
 def _title(text):
     """A title in lines as narrow as the panel."""
-    return "\n".join(wrap(text, 12))
+    return style.lines(text, 12)
 
 
 def _scores(axes, results):
@@ -121,12 +120,12 @@ def _scores(axes, results):
     style.strategy_rows(axes, strategies, labels=False)
     axes.set_xlim(0, np.clip(1.05 * scores.max(), 1e-3, 1))
     axes.locator_params(axis="x", nbins=3)
-    axes.set_xlabel(f"macro F1,\n{test_set_name(results.config)}")
-    axes.set_title(f"Outcome:\n{_title(display_name(task))}", fontsize=7.5)
+    axes.set_xlabel(f"macro F1,\n{style.lines(test_set_name(results.config), 18)}")
+    axes.set_title(f"Outcome:\n{_title(task)}", fontsize=7.5)
 
 
 def _legend(figure, plates):
-    names = ["the only plate"] if len(plates) == 1 else plates
+    names = ["the only plate"] if len(plates) == 1 else style.legend_labels(plates)
     colours = _plate_colours(len(names))
     step = max(1, -(-len(names) // 14))
     shown = sorted({*range(0, len(names), step), len(names) - 1})
