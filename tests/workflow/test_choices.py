@@ -60,7 +60,7 @@ def test_a_sweep_to_its_figure_and_the_task_of_the_figures(small_run, tmp_path):
     )
     config["strategies"] = {"streaming": {"sampler": "Streaming"}}
     figures = [f"results/small/figures/{name}.svg" for name in ("sweep", "cost")]
-    for task, words, others in (("cell_line", "cell line", "drug"), ("drug", "drug", "cell line")):
+    for task, words, others in (("cell_line", "cell_line", "drug"), ("drug", "drug", "cell line")):
         config["figures"] = {"task": task}
         snakemake(tmp_path, config, *figures)
         for path in figures:  # Matplotlib notes every text in a comment

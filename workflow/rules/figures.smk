@@ -139,7 +139,9 @@ rule summary:
     output:
         answers="<run>/summary/answers.html",
         table=in_report("<run>/summary/table.html", "table", "answers", "The comparison, as a sortable table"),
-        classes=in_report("<run>/summary/classes.html", "classes", "errors", "Every class, as a sortable table"),
+        classes=in_report(
+            "<run>/summary/classes.html", "classes", "errors", "Every class, as a sortable table"
+        ),
         settings=in_report(
             "<run>/summary/settings.html",
             "settings",
