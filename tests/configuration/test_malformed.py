@@ -13,7 +13,7 @@ CONFIGURATIONS = {
     "plate twice": ({"atlas": {"train_plates": [1, 1]}}, ["the same entry twice"]),
     "plate twice, as text": ({"atlas": {"train_plates": [1, "1"]}}, ["has the same plate twice"]),
     "plate in both splits": ({"atlas": {"test_plates": [2]}}, ["plate 2", "belongs to one"]),
-    "plate is a path": ({"atlas": {"train_plates": ["../1"]}}, ["'../1' is not allowed"]),
+    "plate is a path": ({"atlas": {"train_plates": ["../1"]}}, ["plate '../1' is not allowed"]),
     "no placeholder": ({"atlas": {"plate_file": "p.h5ad"}}, ["must contain {plate}"]),
     "odd placeholder": ({"atlas": {"plate_file": "{plate}{x}.h5ad"}}, ["a placeholder other"]),
     "no atlas": ({"atlas": ...}, ["'atlas' is missing"]),

@@ -1,6 +1,7 @@
 """The paths of a run, what packing keeps of a plate, and what tells that a file is another one."""
 
 import os
+import re
 
 import pytest
 from cellshuffle.configuration import schema as configuration
@@ -109,3 +110,24 @@ def test_the_check_is_asked_about_every_plate_of_a_split():
     assert request["balance"] == ["drug", "line"] and request["columns"] == ["line"]
     plates = run_of(SOUND, {"atlas": {"pack": False}}).check_request()["plates"]
     assert {plate["packed"] for plate in plates} == {None}
+
+
+NAMES = ["10X v2", "10X_v2", "10X  v2", "Spleen/left", "Spleen_left", "\xdc1", "U\u03081", "a..b", "..", "🧬",
+         "x" * 300, " ", "-", "d1", "D1", "{x}", "*", "a-train", "$HOME", "'", '"', "p;rm", "10",
+         "\u200b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("split", [None, {"fraction": 0.5}])
+def test_plates_of_any_name_have_safe_paths_of_their_own(split):
+    atlas = {"plate_file": "all.h5ad", "plate_column": "batch", "train_plates": NAMES, "split": split}
+    run = run_of(SOUND, {"atlas": atlas | {"test_plates": ... if split else ["other plate"]}})
+    paths = [run.packed_path(plate) for plates in run.plates.values() for plate in plates]
+    assert len(set(map(str.lower, paths))) == len(paths) - (2 if split else 1)  # d1 and D1, as before
+    for path in paths:
+        assert re.fullmatch(r"results/bad/packed/plate[A-Za-z0-9][A-Za-z0-9_.-]{0,120}\.h5ad", path)
+    for plate in NAMES:
+        shown = f"{plate}-train" if split else plate
+        assert shown in run.plates["train"]
+        assert run.plate_of(run.file_names[shown]) == shown
+        assert run.selection(shown)["plate"] == {"column": "batch", "value": plate}
+    assert run_of(SOUND).packed_path(1) == "results/bad/packed/plate1.h5ad"

@@ -1,9 +1,11 @@
 """Values of a configuration that YAML or a slip of the pen makes something else than was meant."""
 
+import datetime
 import os
 
 import pytest
 from cellshuffle.configuration import schema as configuration
+from cellshuffle.configuration import written
 from cellshuffle.configuration.consistency import inconsistencies
 from runs import SCHEMA, SMALL, merged
 
@@ -65,6 +67,105 @@ def test_is_taken(changes):
     assert problems(changes) == []
 
 
+ONE_FILE = {"plate_file": "all.h5ad", "plate_column": "batch", "simulate": ..., "test_plates": ["b"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["10X v2", "Spleen/left", "\xdc1", "..", "🧬", "x" * 900, "{x}", "-1", " a "]
+)
+def test_plates_of_a_column_may_have_any_name(name):
+    assert problems({"atlas": ONE_FILE | {"train_plates": [name]}}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (ONE_FILE | {"train_plates": ["a\n"]}, "'a\\n' is not allowed; a name has visible letters"),
+        (ONE_FILE | {"train_plates": [" "]}, "' ' is not allowed"),
+        (ONE_FILE | {"train_plates": ["\0"]}, "is not allowed"),
+        ({"simulate": ..., "train_plates": ["a/b"]}, "plate 'a/b' is not allowed: with plate_file"),
+        ({"simulate": ..., "train_plates": ["{x}"]}, "atlas: plates: '{x}' holds braces"),
+        ({"train_plates": ["1 a"]}, "plate '1 a' cannot be simulated"),
+        ({"train_plates": ["01"]}, "plate '01' cannot be simulated"),
+        (
+            ONE_FILE | {"train_plates": ["10X v2", "10X_v2_4a5c17a22a0f"]},
+            "plates 10X v2 and 10X_v2_4a5c17a22a0f would both be packed as 10X_v2_4a5c17a22a0f; rename one",
+        ),
+        ({"train_plates": [datetime.date(2024, 1, 2)]}, "2024-01-02 is not a whole number or text; put"),
+        ({"train_plates": [None]}, "None is not a whole number or text"),
+        ({"train_plates": [1.1]}, "1.1 is not a whole number or text; put it in quotes"),
+        ({"split": {"column": "a", "train": []}, "test_plates": ...}, "split: train: must not be empty"),
+        (
+            {"split": {"column": "a", "train": [1], "ignore": [1.0]}, "test_plates": ...},
+            "atlas: split: '1' is named under train and ignore; a value is on one side",
+        ),
+        ({"layer": 1}, "atlas: layer: 1 is not text or null; put it in quotes"),
+    ],
+)  # fmt: skip
+def test_what_an_atlas_cannot_have(changes, line):
+    assert any(line in found for found in problems({"atlas": changes}))
+
+
+def test_dropping_needs_packing():
+    tasks = {"drug": {"missing": "drop"}}
+    assert problems({"atlas": {"pack": False}, "tasks": tasks}) == [
+        "tasks: drug: missing: drop selects while packing, so it needs atlas: pack: true"
+    ]
+
+
+PLATES = [
+    ("1_1", "11"), ("010", "8"), ("NO", "False"), ("yes", "True"), ("Off", "False"), ("0x10", "16"),
+    ("0b11", "3"),
+    ("12:30", "750"), ("+1", "1"), ("1_000", "1000"), ("2024-01-02", "the date 2024-01-02"),
+    ("null", "nothing"), ("~", "nothing"), ("1.10", "1.1"), ("1.0", "1.0"), (".5", "0.5"), 
+    ("1.e+3", "1000.0"), (".inf", "inf"),
+    ("2024-02-31", "something that it does not know"), ("=", "something that it does not know"),
+    ("true", "True"), ("-0", "0"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "read"), PLATES)
+def test_names_that_yaml_reads_as_something_else(text, read):
+    """As a plate, under `extra` as a key and as a value, as a task, as a value of a split."""
+    end = f'YAML reads {text} as {read}; put it in quotes: "{text}"'
+    lines = list(written.misread_names(f"atlas: {{train_plates: [1, {text}], test_plates: [{text}]}}"))
+    assert sorted(lines) == [f"atlas: test_plates: 0: {end}", f"atlas: train_plates: 1: {end}"]
+    lines = list(written.misread_names(f"tasks: {{{text}: {{column: x}}}}\nstrategies: {{? {text} : {{}}}}"))
+    assert sorted(lines) == [f"strategies: {end}", f"tasks: {end}"]
+    extra = f"tasks: {{a: {{lookup: {{extra: {{k: {text}, ? {text} : v}}}}}}}}"
+    where = "tasks: a: lookup: extra: "
+    lines = sorted(written.misread_names(extra))
+    allowed = text == "1.0"
+    assert lines == ([] if allowed else [where + end] * (text != "true") + [f"{where}k: {end}"])
+    lines = list(written.misread_names(f"atlas: {{split: {{column: x, ignore: [{text}]}}}}"))
+    allowed = text in ("null", "~", "true", "1.0", ".inf")
+    assert lines == ([] if text in ("null", "~", "true", "1.0") else [f"atlas: split: ignore: 0: {end}"])
+    for quoted in (f'"{text}"', f"'{text}'", f"!!str {text}"):
+        assert not list(written.misread_names(f"atlas: {{train_plates: [{quoted}]}}"))
+
+
+def test_names_that_yaml_reads_as_they_are_written():
+    text = """
+    run: a
+    orders: {atlas: {train_plates: [08, 1e3, 0o17, n, y, 10, 0, 1.2.3, plate1, 1-2, "010"], dir: x}}
+    atlas: {max_train_cells: 1_000, layer: null, split: {train: [1, 2.0, a], ignore: [null, False]}}
+    training: {seeds: [010]}
+    other: {train_plates: [010], tasks: {1_1: 2}}
+    <<: &x {b: 1}
+    """
+    assert list(written.misread_names(text)) == []
+    found = list(written.misread_names("orders: {atlas: {train_plates: [010]}, tasks: {}}"))
+    assert found == ['orders: atlas: train_plates: 0: YAML reads 010 as 8; put it in quotes: "010"']
+
+
+def test_aliases_are_looked_at_once():
+    """Nine, nine deep, and a list that holds itself."""
+    levels = "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 10))
+    text = f"a0: &a0 [x, {{b: 1, b: 2}}]\n{levels}atlas: {{train_plates: *a9}}\nself: &s [*s]\n"
+    assert list(written.repeated_keys(text)) == ["a0: 1: 'b' is given 2 times"]
+    assert list(written.misread_names(text)) == []
+
+
 @pytest.mark.parametrize("folder", ["results", "results/small", "my/packed"])
 def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -87,4 +188,4 @@ def test_a_file_where_a_folder_must_be(folder, tmp_path, monkeypatch):
     ],
 )
 def test_keys_given_twice(text, lines):
-    assert list(configuration.repeated_keys(text)) == lines
+    assert list(written.repeated_keys(text)) == lines

@@ -28,16 +28,16 @@ def own_config(tmp_path, **changes):
 
 
 def test_one_file_divided_by_an_obs_column(tmp_path):
-    """CSC, a named layer, string columns, ten tasks; balance over a column that is no task."""
+    """CSC, a named layer, string columns, ten tasks, balance over no task, plates of any name."""
     kinds = {f"task{k}": (["x", "y", "z"], "string") for k in range(8)} | {
         "cells": ([1, 2, 3], "integer"),
         "flag": ([True, False], "boolean"),
         "well": (["w1", "w2", "w3"], "categorical"),
-        "site": (["p1", "p2", "p3"], "string"),
+        "site": (["Spleen/left", "{10X} v2", "Ü1 🧬"], "string"),
     }
     obs = obs_of(N_CELLS, **kinds)
     write_atlas(tmp_path / "atlas.h5ad", COUNTS, obs, "csc", "counts", "gzip")
-    atlas = {"plate_column": "site", "train_plates": ["p3", "p1"], "test_plates": ["p2"]}
+    atlas = {"plate_column": "site", "train_plates": ["Ü1 🧬", "Spleen/left"], "test_plates": ["{10X} v2"]}
     tasks = [name for name in kinds if name not in ("well", "site")]
     config = own_config(
         tmp_path,
@@ -46,11 +46,14 @@ def test_one_file_divided_by_an_obs_column(tmp_path):
         weights={"balance": ["well", "flag"], "min_count_baseline": 0},
     )
     scores = "results/own/train/weighted/seed0/metrics.json"
-    snakemake(tmp_path, config, scores, "results/own/train/streaming/seed0/metrics.json")
+    shares = "results/own/diversity/streaming/plates.csv"
+    done = snakemake(tmp_path, config, scores, "results/own/train/streaming/seed0/metrics.json", shares)
+    assert "plate Spleen/left: " in done.stdout
+    assert list(pd.read_csv(tmp_path / shares)) == ["position", *atlas["train_plates"]]
     metrics = read_json(tmp_path / scores)
     assert metrics["tasks"] == tasks
-    assert metrics["n_test"] == (obs["site"] == "p2").sum()
-    train = pd.concat([obs[obs["site"] == "p3"], obs[obs["site"] == "p1"]])
+    assert metrics["n_test"] == (obs["site"] == "{10X} v2").sum()
+    train = pd.concat([obs[obs["site"] == plate] for plate in atlas["train_plates"]])
     classes = read_json(tmp_path / "results/own/labels/classes.json")
     codes = load_npy(tmp_path / "results/own/labels/train.npy")
     for position, task in enumerate(tasks):

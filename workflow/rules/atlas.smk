@@ -28,7 +28,7 @@ if not os.path.exists(f"{this_run.packed_folder}/checked"):
 rule pack_plate:
     input:
         ancient("<packed>/checked"),
-        plate=lambda wildcards: existing([this_run.source_path(wildcards.plate)]),
+        plate=lambda wildcards: existing([this_run.source_path(this_run.plate_of(wildcards.plate))]),
         genes=lambda wildcards: existing(this_run.gene_list),
         tables=lambda wildcards: existing(this_run.selecting_tables),
     output:
@@ -46,7 +46,9 @@ rule pack_plate:
         disk_mb=pack_disk_mb,
     params:
         format=FORMAT,
-        made_from=lambda wildcards: this_run.packed_from(wildcards.plate),
+        made_from=lambda wildcards: this_run.packed_from(this_run.plate_of(wildcards.plate)),
+        # Since it takes `threads`, Snakemake does not compare it.
+        plate=lambda wildcards, threads: this_run.plate_of(wildcards.plate),
         genes=[this_run.stamp(path) for path in this_run.gene_list + this_run.selecting_tables],
     script:
         "../scripts/pack_plate.py"

@@ -3,6 +3,7 @@ from dataclasses import asdict
 import functools
 from importlib.util import find_spec
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ if not root.is_dir():
 sys.path.insert(0, str(root / "workflow" / "scripts"))
 from cellshuffle import __version__
 from cellshuffle.configuration import schema as configuration
-from cellshuffle.configuration import consistency
+from cellshuffle.configuration import consistency, written
 from cellshuffle.configuration.run import Run
 from cellshuffle.loading import samplers
 from cellshuffle.training.settings import Execution, Recipe
@@ -52,7 +53,9 @@ def stop_on(problems):
 
 
 for path in [] if cached_config else workflow.configfiles:
-    stop_on(f"{path}: {line}" for line in configuration.repeated_keys(Path(path).read_text(encoding="utf-8")))
+    configuration_text = Path(path).read_text(encoding="utf-8")
+    stop_on(f"{path}: {line}" for line in written.repeated_keys(configuration_text))
+    stop_on(f"{path}: {line}" for line in written.misread_names(configuration_text))
 stop_on(configuration.schema_problems(config, schema))
 configuration.fill_defaults(config, schema)
 if cached_config and requested_config is not None:
@@ -79,13 +82,17 @@ if workflow.is_main_process:
     run_lock = remove_stale_lock([RUN, this_run.packed_folder])
 
 
+# Names of the published plates, where they are made here.
+simulated = list(this_run.published_names.values()) if ATLAS["simulate"] else []
+
+
 pathvars:
     run=RUN,
     packed=this_run.packed_folder,
 
 
 wildcard_constraints:
-    plate=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    plate="|".join(map(re.escape, [*this_run.file_names.values(), *simulated])),
     strategy="|".join(STRATEGIES),
     task="|".join(TASKS),
     seed=r"\d+",

@@ -32,10 +32,16 @@ def n_cells():
         return None
 
 
+def named(wildcards):
+    """{wildcard: value}, a plate by its own name instead of that of its file."""
+    names = {part: plate for plate, part in this_run.file_names.items()}
+    return {key: names.get(value, value) if key == "plate" else value for key, value in wildcards.items()}
+
+
 def failed_jobs():
     """(rule, wildcards, log) of every job that failed for good."""
     failed = [part for job in workflow.scheduler.failed for part in getattr(job, "jobs", [job])]
-    return [(job.rule.name, dict(job.wildcards.items()), next(iter(job.log), None)) for job in failed]
+    return [(job.rule.name, named(job.wildcards), next(iter(job.log), None)) for job in failed]
 
 
 onstart:

@@ -121,11 +121,13 @@ def pack_mem_mb(wildcards, attempt):
 
 
 def pack_runtime(wildcards, attempt):
-    return for_attempt(10 + cells_of([wildcards.plate], LARGEST_PLATE) / PACK_RATE / 60, attempt)
+    return for_attempt(
+        10 + cells_of([this_run.plate_of(wildcards.plate)], LARGEST_PLATE) / PACK_RATE / 60, attempt
+    )
 
 
 def pack_disk_mb(wildcards, attempt):
-    return for_attempt(packed_mb(cells_of([wildcards.plate], LARGEST_PLATE)), 1)
+    return for_attempt(packed_mb(cells_of([this_run.plate_of(wildcards.plate)], LARGEST_PLATE)), 1)
 
 
 def cells_mem_mb(wildcards, attempt):

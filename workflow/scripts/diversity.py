@@ -22,7 +22,7 @@ def main(snakemake):
     sampler = sampler_of(snakemake.params.entry, weights)
     order = cell_order(sampler, len(codes), batch_size, fetch_factor, seed, epoch=0)
     n_batches = -(-sampler.get_len(range(len(codes))) // batch_size)
-    plates = pd.read_csv(inputs.plates, dtype={"plate": str}).query("split == 'train'")
+    plates = pd.read_csv(inputs.plates, dtype={"plate": str}, keep_default_na=False).query("split == 'train'")
     n_classes = tuple(map(len, names))
     tables = diversity_tables(order, codes, balance, n_classes, plates, n_batches)
     for name, table in zip(("entropy", "plates", "draws"), tables, strict=True):

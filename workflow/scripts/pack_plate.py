@@ -18,10 +18,10 @@ def main(snakemake):
     select = select_cells(source, layer, **made_from["select"])
     with open_h5ad(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
-    bar = progress(n_cells, "cells", f"packing plate {snakemake.wildcards.plate}")
+    bar = progress(n_cells, "cells", f"packing plate {snakemake.params.plate}")
     pack(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
     bar.close()
-    say(f"plate {snakemake.wildcards.plate}: {n_cells:,} cells packed into {target}")
+    say(f"plate {snakemake.params.plate}: {n_cells:,} cells packed into {target}")
 
 
 run_rule(main, snakemake)  # noqa: F821

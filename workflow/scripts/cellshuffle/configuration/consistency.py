@@ -3,6 +3,7 @@
 import itertools
 import os
 
+from cellshuffle.configuration.run import file_name
 from cellshuffle.configuration.schema import balanced_labels
 
 EPOCH_SEEDS = 1000  # between the seeds of two epochs
@@ -55,11 +56,33 @@ def _plate_problems(atlas):
         yield from _side_problems(atlas["split"])
     if not atlas["split"] and not test:
         yield "atlas: 'test_plates' is missing (or `split`, to divide the cells of the train plates)"
+    yield from _name_problems(atlas, [str(plate) for plate in train + test])
     several = len(train) + len(test) > 1 and not atlas["plate_column"]
     if several and "{plate}" not in atlas["plate_file"]:
         yield "atlas: plate_file: must contain {plate}, which stands for each entry of the plates"
     if _unfilled(atlas["plate_file"]):
         yield f"atlas: plate_file: '{atlas['plate_file']}' has a placeholder other than {{plate}}"
+
+
+def _name_problems(atlas, plates):
+    """Names of plates that cannot be, where file names are made from them."""
+    parts = {}
+    for plate in plates:
+        parts.setdefault(file_name(plate), set()).add(plate)
+    for part, names in parts.items():
+        if len(names) > 1:
+            yield f"atlas: plates {' and '.join(sorted(names))} would both be packed as {part}; rename one"
+    if "{plate}" in atlas["plate_file"]:
+        for plate in plates:
+            if "/" in plate:
+                yield (
+                    f"atlas: plate {plate!r} is not allowed: with plate_file it is part of a file name, "
+                    "which has no /; put the folder into atlas: dir or plate_file"
+                )
+    if atlas["simulate"]:
+        for plate in plates:
+            if not plate.isdecimal() or int(plate) < 1 or str(int(plate)) != plate:
+                yield f"atlas: plate {plate!r} cannot be simulated; simulated plates are 1, 2, 3, ..."
 
 
 def _side_problems(split):
@@ -134,8 +157,9 @@ def _paths(config):
     yield "run", config["run"]
     yield from ((f"atlas: {key}", atlas[key] or "") for key in ("dir", "genes", "packed_dir"))
     yield "atlas: plate_file", atlas["plate_file"].replace("{plate}", "")
-    plates = atlas["train_plates"] + (atlas.get("test_plates") or [])
-    yield from (("atlas: plates", str(plate)) for plate in plates)
+    if "{plate}" in atlas["plate_file"]:
+        plates = atlas["train_plates"] + (atlas.get("test_plates") or [])
+        yield from (("atlas: plates", str(plate)) for plate in plates)
     yield from (("tasks", task) for task in config["tasks"])
     yield from (("strategies", name) for name in config["strategies"])
     for task, entry in config["tasks"].items():

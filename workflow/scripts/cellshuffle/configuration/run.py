@@ -1,12 +1,33 @@
 """The files of a run: plates, lookup tables, packed plates, and what decides whether they are made again."""
 
+import hashlib
 import os
+import re
 
 from cellshuffle.configuration.schema import balanced_labels
+
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def file_name(plate):
+    """A plate's name as part of a path: itself, or where it has other letters, made safe and unique.
+
+    >>> file_name("p1"), file_name("10X v2")
+    ('p1', '10X_v2_4a5c17a22a0f')
+    """
+    name = str(plate)
+    if PLAIN.fullmatch(name):
+        return name
+    safe = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
+    checksum = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{safe}_{checksum}" if safe else checksum
 
 
 class Run:
     """Paths and plates of a run, from its completed configuration; no file is read.
+
+    A plate has its name everywhere but in paths: file_names has what stands for it in those of packed plates
+    and of rules, published_names what stands for it in the configuration and in `plate_file`.
 
     folder, packed_folder: where results and packed plates go. plates: {split: names of its plates}; with
     `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
@@ -24,9 +45,14 @@ class Run:
         self.plates = {split: atlas.get(f"{split}_plates") or [] for split in ("train", "test")}
         published = map(self._published_path, self.plates["train"] + self.plates["test"])
         self.published = list(dict.fromkeys(published))
+        names, self.published_names, self.file_names = self.plates, {}, {}
         if self.divided:
-            names = self.plates["train"]
-            self.plates = {split: [f"{name}-{split}" for name in names] for split in self.plates}
+            names = dict.fromkeys(self.plates, self.plates["train"])
+            self.plates = {split: [f"{name}-{split}" for name in names[split]] for split in self.plates}
+        for split, plates in self.plates.items():
+            for plate, name in zip(plates, names[split], strict=True):
+                self.published_names[str(plate)] = str(name)
+                self.file_names[str(plate)] = file_name(name) + (f"-{split}" if self.divided else "")
         self.gene_list = [atlas["genes"]] if atlas["genes"] else []
         lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
         self.lookup_tables = sorted({lookup["table"] for lookup in lookups})
@@ -42,16 +68,16 @@ class Run:
     def _published_path(self, name):
         return os.path.join(self.atlas["dir"], self.atlas["plate_file"].format(plate=name))
 
-    def _published_name(self, plate):
-        """Of a plate of a split: the name in the configuration."""
-        return str(plate).rpartition("-")[0] if self.divided else str(plate)
+    def plate_of(self, part):
+        """The plate of a value of file_names, which is the wildcard `plate` of rules."""
+        return next(plate for plate, own in self.file_names.items() if own == part)
 
     def source_path(self, plate):
         """The published file that holds the cells of a plate of a split."""
-        return self._published_path(self._published_name(plate))
+        return self._published_path(self.published_names[str(plate)])
 
     def packed_path(self, plate):
-        return f"{self.packed_folder}/plate{plate}.h5ad"
+        return f"{self.packed_folder}/plate{self.file_names[str(plate)]}.h5ad"
 
     def plate_paths(self, split):
         """The files that labels and training read, packed or published, in the order of the cells."""
@@ -67,7 +93,7 @@ class Run:
             unused = ("train", "ignore") if "fraction" in split else ()
             selection["split"] = {k: v for k, v in split.items() if k not in unused} | {"side": side}
         if self.atlas["plate_column"]:
-            value = self._published_name(plate)
+            value = self.published_names[str(plate)]
             selection["plate"] = {"column": self.atlas["plate_column"], "value": value}
         if self.labelled:
             selection["labelled"] = self.labelled

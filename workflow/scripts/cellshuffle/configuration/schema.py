@@ -1,6 +1,7 @@
 """What is wrong with a configuration, key by key, a line a finding."""
 
 import copy
+import datetime
 import difflib
 import math
 import os
@@ -23,6 +24,8 @@ NUMBER_AS_TEXT = (
     "; it is text: leave out the quotes, and write 1e-4 as 1.0e-4; within a value of --config numbers "
     "are text too, a second --configfile takes them as they are"
 )
+
+NAMES_ALLOWED = "use letters, digits and _ (in names of runs also . and -), beginning with a letter"
 
 # 64.0 is no whole number here: what is counted is used as an index; .nan and .inf are no numbers.
 Validator = validators.extend(
@@ -61,21 +64,6 @@ def schema_problems(config, schema):
         for part in _innermost(error):
             lines.extend(_lines(part))
     return sorted(set(lines))
-
-
-def repeated_keys(text):
-    """Lines about keys that a mapping of the YAML text has twice; YAML itself would take the last."""
-    # JSON may be indented by tabs, which YAML refuses; Snakemake has refused a YAML that is.
-    nodes = [("", yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))]
-    while nodes:
-        where, node = nodes.pop()
-        if isinstance(node, yaml.SequenceNode):
-            nodes += [(f"{where}{k}: ", part) for k, part in enumerate(node.value)]
-        elif isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            for key in sorted({key for key in keys if keys.count(key) > 1}):
-                yield f"{where}'{key}' is given {keys.count(key)} times"
-            nodes += [(f"{where}{key.value}: ", part) for key, part in node.value]
 
 
 def fill_defaults(config, schema):
@@ -135,7 +123,10 @@ def _lines(error):
         case "type":
             types = [limit] if isinstance(limit, str) else limit
             hint = NUMBER_AS_TEXT if _is_number(wrong) else ""
-            yield f"{where}: {wrong!r} is not {' or '.join(TYPE_NAMES[name] for name in types)}{hint}"
+            if "string" in types and not isinstance(wrong, str | list | dict | None):
+                hint = "; put it in quotes"
+            shown = wrong if isinstance(wrong, datetime.date) else repr(wrong)
+            yield f"{where}: {shown} is not {' or '.join(TYPE_NAMES[name] for name in types)}{hint}"
         case "enum":
             yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
         case "minItems" | "minProperties":
@@ -155,10 +146,7 @@ def _lines(error):
         case "minLength":
             yield f"{where}: must not be empty"
         case "pattern":
-            yield (
-                f"{where}: '{wrong}' is not allowed; use letters, digits and _ (in names of runs and "
-                "plates also . and -), beginning with a letter"
-            )
+            yield f"{where}: {wrong!r} is not allowed; {error.schema.get('x-allowed', NAMES_ALLOWED)}"
         case _:
             yield f"{where}: {error.message}"
 

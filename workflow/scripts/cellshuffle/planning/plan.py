@@ -96,13 +96,13 @@ def risks(survey, costs, config, device):
                 f"{len(classes)} of {survey.n_classes[task]} classes of {task} are in the test split "
                 f"alone ({names}): no strategy can learn them."
             )
-    texts += survey.notes
     if survey.cells["train"]:
         texts += proportion_risks(survey.cells["train"], config["strategies"], config["training"])
     if config["training"]["device"] == "cuda" and device == "cpu":
         texts.append(
             "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
         )
+    texts += survey.notes
     counts, baseline = survey.combinations, config["weights"]["min_count_baseline"]
     if counts is not None and len(counts) > 1 and baseline > 2 * counts.max():
         texts.append(
