@@ -11,8 +11,8 @@ from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.configuration import schema as configuration
 from cellshuffle.configuration.consistency import inconsistencies
 from cellshuffle.errors import InputError
-from cellshuffle.planning.columns import name_pattern
 from cellshuffle.planning.draft import draft
+from cellshuffle.planning.names import name_pattern
 from cellshuffle.planning.proportions import proposed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,11 +40,15 @@ def read(folder):
     ("names", "pattern", "plates"),
     [
         (["plate1.h5ad", "plate10.h5ad", "plate2.h5ad"], "plate{plate}.h5ad", [1, 10, 2]),
-        (["p10_x.h5ad", "p11_x.h5ad"], "p{plate}_x.h5ad", [10, 11]),
+        (["p10_x.h5ad", "p11_x.h5ad"], "{plate}_x.h5ad", ["p10", "p11"]),
+        (["C144.h5ad", "C145.h5ad"], "{plate}.h5ad", ["C144", "C145"]),
+        (["covid_C144_f.h5ad", "covid_C145_f.h5ad"], "covid_{plate}_f.h5ad", ["C144", "C145"]),
+        (["Plate_1.h5ad", "Plate_2.h5ad"], "Plate_{plate}.h5ad", [1, 2]),
         (["liver.h5ad", "lung.h5ad"], "{plate}.h5ad", ["liver", "lung"]),
         (["d_liver_x.h5ad", "d_lung_x.h5ad"], "d_{plate}_x.h5ad", ["liver", "lung"]),
         (["a.h5ad", "ab.h5ad"], "{plate}.h5ad", ["a", "ab"]),
-        (["x01.h5ad", "x02.h5ad"], "x{plate}.h5ad", ["01", "02"]),
+        (["x01.h5ad", "x02.h5ad"], "{plate}.h5ad", ["x01", "x02"]),
+        (["x_01.h5ad", "x_02.h5ad"], "x_{plate}.h5ad", ["01", "02"]),
         (["only.h5ad"], "only.h5ad", ["all"]),
     ],
 )
@@ -67,7 +71,8 @@ def test_a_folder_of_plates(tmp_path):
     assert config["atlas"]["train_plates"] == [1, 2] and config["atlas"]["test_plates"] == [10]
     assert config["atlas"]["plate_file"] == "screen_{plate}.h5ad"
     columns = {task: entry["column"] for task, entry in config["tasks"].items()}
-    assert columns == {"cell_type": "cell type", "donor": "donor", "yes": "yes"}
+    assert columns == {"cell_type": "cell type"}
+    assert "\n  # donor: {column: donor}  # tells where cells are from" in text and '\n  # "yes": ' in text
     assert "2,700 cells and 20 genes" in text and "#   cell type: 3 values (B " in text
 
 
@@ -112,7 +117,7 @@ def test_the_draft_says_for_how_many_train_cells_it_is_made(tmp_path):
 
 def test_combinations_of_tasks_are_balanced_where_they_have_cells(tmp_path):
     """Two columns of three values are nine combinations, two of sixty are too many for 2,000 cells."""
-    for n_values, balance in ((3, ["drug", "line"]), (60, ["drug"])):
+    for n_values, balance in ((3, ["line", "drug"]), (60, ["line"])):
         values = [f"v{k}" for k in range(n_values)]
         obs = obs_of(2000, line=(values, "categorical"), drug=(values, "string"))
         write_atlas(tmp_path / "all.h5ad", counts_of(2000, 5), obs)
@@ -171,6 +176,7 @@ def test_columns_whose_type_differs_are_counted_over_all_files(tmp_path, real):
         write_atlas(tmp_path / f"p{plate}.h5ad", counts_of(60, 20, plate), obs)
     config, text = read(tmp_path)
     assert list(config["tasks"]) == ["line"]
+    assert "\n  # leiden: {column: leiden, missing: drop}" in text
     values = ", ".join(f"{value} {labels.count(value)}" for value in range(3))
     assert f"leiden: 3 values ({values}); 1 cells have none\n" in text
 
@@ -187,15 +193,55 @@ def test_no_column_that_all_files_have(tmp_path):
     write_atlas(tmp_path / "p1.h5ad", counts_of(60, 20), obs)
     (tmp_path / "p2.h5ad").unlink()
     config, text = read(tmp_path)
-    assert list(config["tasks"]) == ["cell_type"] and "celltype" not in text
+    assert list(config["tasks"]) == ["cell_type"] and "#   celltype: only in p1.h5ad\n" in text
 
 
 def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
     with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
         draft(tmp_path)
     write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, n=(range(60), "integer")))
-    with pytest.raises(InputError, match="no obs column has 2 to 2000 values"):
-        draft(tmp_path)
+    config, text = read(tmp_path)
+    assert config["tasks"]["my_task"]["column"] == "FILL_IN" and "#   n: " in text
+
+
+def test_what_is_no_folder_of_h5ad_files_is_told_so(tmp_path):
+    """A file, nothing, one folder too high, files of another kind: what it is, and what to give instead."""
+    (tmp_path / "below").mkdir()
+    cases = {tmp_path / "absent": "there is no such folder", tmp_path / "below": "it is empty"}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/matrix.mtx").write_text("")
+    (tmp_path / "other/._p1.h5ad").write_text("")
+    cases[tmp_path / "other"] = r"has no \*.h5ad files \(it has matrix.mtx\); convert them"
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed/p1.h5ad.gz").write_text("")
+    cases[tmp_path / "packed"] = "p1.h5ad.gz is compressed or not complete"
+    write_atlas(tmp_path / "deep/data/p1.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    cases[tmp_path / "deep"] = f"but {tmp_path}/deep/data has; give that: ATLAS={tmp_path}/deep/data"
+    cases[tmp_path / "deep/data/p1.h5ad"] = f"is a file; give the folder it is in: ATLAS={tmp_path}/deep/data"
+    for place, words in cases.items():
+        with pytest.raises(InputError, match=words):
+            draft(place)
+
+
+def test_files_that_differ_in_genes_or_matrices_are_told_so(tmp_path):
+    for plate, n_genes in ((1, 20), (2, 20), (3, 19)):
+        obs = obs_of(60, plate, line=(["A", "B"], "string"))
+        write_atlas(
+            tmp_path / f"p{plate}.h5ad", counts_of(60, n_genes, plate), obs, place="counts" * (plate == 1)
+        )
+    text = read(tmp_path)[1]
+    assert f"THE GENES DIFFER, so a run will be refused: {tmp_path}/p3.h5ad: 19 genes, but" in text
+    assert "p2.h5ad has no matrix counts, which p1.h5ad has" in text
+
+
+def test_all_strategies_are_written_out(tmp_path):
+    """So that a line more is a strategy more, in a draft and in every configuration of the repository."""
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, **KINDS))
+    drafted = yaml.safe_load(draft(tmp_path))
+    assert drafted["strategies"] == SCHEMA["properties"]["strategies"]["default"]
+    for path in REPOSITORY.glob("config/*.yaml"):
+        shipped = yaml.safe_load(path.read_text())
+        assert "strategies" in shipped or path.name == "pilot.yaml", path  # laid over another
 
 
 def test_the_command_writes_a_file_that_the_workflow_takes(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from cellshuffle.errors import InputError
 from cellshuffle.files import write_text
-from cellshuffle.planning.draft import draft
+from cellshuffle.planning.draft import FILL_IN, draft
 
 
 def main(folder, target=None):
@@ -21,7 +21,8 @@ def main(folder, target=None):
         sys.exit(f"error: {target} is there already; {another}")
     write_text(target, text)
     name = shlex.quote(str(target))
-    print(f"{text}\nWritten to {target}. Look it over, then:\n")
+    unfinished = f" No task could be proposed: write an obs column for {FILL_IN} first." * (FILL_IN in text)
+    print(f"{text}\nWritten to {target}.{unfinished} Look it over, then:\n")
     print(f"  make plan CONFIG={name}\n  make run CONFIG={name}")
 
 

@@ -7,81 +7,95 @@ import re
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from cellshuffle.atlas.h5ad import gene_names, matrix_name, open_h5ad, readable
+from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.errors import InputError
+from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import inspect_matrix
-from cellshuffle.planning.columns import (
-    MAX_CLASSES,
-    count_cells,
-    find_plates,
-    propose_split,
-    read_columns,
-)
+from cellshuffle.planning import division, tasks
+from cellshuffle.planning.columns import columns_of_some_files, read_columns
+from cellshuffle.planning.names import find_plates
 from cellshuffle.planning.proportions import STEPS, proposed
 from cellshuffle.planning.survey import matrix_shape
 
 ENOUGH_CELLS = 10  # of a combination, in the median, to be balanced
+MOST_OTHERS = 12  # columns in comments that could be tasks
 # Runs of the repository itself: those of its configurations, and folders of results/.
 TAKEN = ("demo", "own_atlas", "pilot", "sweep", "tahoe", "bench", "published", "reference")
+
+
+STRATEGIES = """\
+# The orders that are compared, all of them; a line more is a strategy more.
+strategies:
+  streaming: {sampler: Streaming, shuffle: false}
+  streaming_buffer: {sampler: Streaming, shuffle: true}
+  block_shuffling: {sampler: BlockShuffling, block_size: 4}
+  random_sampling: {sampler: BlockShuffling, block_size: 1}
+  block_weighted: {sampler: BlockWeightedSampling, block_size: 4}
+  true_weighted: {sampler: BlockWeightedSampling, block_size: 1}"""
+FILL_IN = "FILL_IN"  # a task's column, where none is proposed
 
 
 def draft(folder, run=None):
     """Text of a configuration for the h5ad files in `folder`.
 
     run: name of the run; None names it after the folder, unless a run of the repository is called so.
-    Raises InputError when there are none, or none of their obs columns could be a task.
+    Raises InputError when there are none, or no obs column that all of them have.
     """
     folder = Path(folder)
     files, pattern, plates = find_plates(folder)
-    cells, genes, layers = _describe_matrices(files)
-    columns = read_columns(files)
-    split = propose_split(plates, cells, columns)
-    tasks = [name for name, column in columns.items() if column.is_task() and name != split.column]
-    contents = {name: _words(column) for name, column in columns.items()}
-    if not tasks:
-        listed = ", ".join(f"{name}: {words}" for name, words in contents.items())
-        raise InputError(f"{folder}: no obs column has 2 to {MAX_CLASSES} values ({listed})")
-    keys = task_keys(tasks)
-    entries = [f"{keys[name]}: {{column: {scalar(name)}}}" for name in tasks]
+    cells, genes, layers, problems = _describe_matrices(files)
+    columns = read_columns(files, plates)
+    proposal = division.propose(files, plates, cells, columns)
+    chosen, others = tasks.choose(files, tasks.candidates(columns.values(), proposal))
+    n_train = proposal.n_train(sum(cells))
     named = [name for name in layers if name.lower() in ("counts", "raw_counts")]
     layer = next(iter(named if named or "X" in layers else layers), None)
     lines = [
         f"# Drafted from {len(files)} h5ad file{'s' * (len(files) > 1)} with {sum(cells):,} cells and "
         f"{genes:,} genes; every key is explained in config/README.md.",
         "# Look at what is proposed, above all the tasks and what is tested on, and change it.",
+        *(f"# {one_line(problem)}" for problem in problems),
         f"run: {scalar(_run_name(run or folder.resolve().name))}",
         "atlas:",
         f"  dir: {scalar(folder)}",
         f"  plate_file: {scalar(pattern)}",
-        *_split(split),
+        *_division(proposal, plates),
         "  # Matrices of the first file, by a sample of their values. null is X, raw is raw/X, else a layer.",
         *(f"  #   {one_line(name)}: {one_line(words)}" for name, (_, words) in layers.items()),
         f"  layer: {scalar(layer)}",
-        "# All obs columns, with their number of values over all files:",
-        *(f"#   {name}: {words}" for name, words in contents.items()),
-        "tasks:",
-        *(f"  {line}" for line in entries[:4]),
-        *(f"  # {line}" for line in entries[4:]),
-        *_weights(files, tasks, keys, split.n_train / sum(cells)),
-        *_training(split.n_train, layers[layer or "X"][0]),
+        *_column_lines(files, columns),
+        *_tasks(chosen, others),
+        *_weights(files, chosen, n_train / sum(cells)),
+        STRATEGIES,
+        *_training(n_train, layers[layer or "X"][0] if layers else False),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _describe_matrices(files):
-    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)})."""
-    cells, matrices = [], {}
+    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)}, problems)."""
+    cells, matrices, problems, names = [], {}, [], None
     for path in files:
         with open_h5ad(path) as file, readable(path):
             layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
             layers += file.get("layers", [])
             first = layers[0] if layers else None
-            n_cells, n_genes = matrix_shape(path, first)
-            cells.append(n_cells)
-            gene_names(file, first)  # raises InputError where they cannot be read
-            matrices = matrices or {name or "X": _describe_matrix(file, name) for name in layers}
-    return cells, n_genes, matrices
+            cells.append(matrix_shape(path, first)[0])
+            own = gene_names(file, first)
+            if names is None:
+                names, matrices = own, {name or "X": _describe_matrix(file, name) for name in layers}
+            try:
+                check_same_genes(files[0], names, path, own)
+            except InputError as error:
+                problems.append(f"THE GENES DIFFER, so a run will be refused: {error}.")
+            lacking = matrices.keys() - {name or "X" for name in layers}
+            problems += [f"{path.name} has no matrix {name}, which {files[0].name} has." for name in lacking]
+    if problems:
+        problems.append("Make the files agree first, as docs/own_atlas.md says.")
+    return cells, len(names), matrices, problems
 
 
 def _describe_matrix(file, layer):
@@ -100,9 +114,38 @@ def _describe_matrix(file, layer):
     return False, f"fractions up to {matrix.highest:.3g}, normalised it seems"
 
 
-def _weights(files, tasks, keys, share):
+def _column_lines(files, columns):
+    """Comments on what every obs column holds."""
+    yield "# All obs columns, with their number of values over all files:"
+    yield from (f"#   {one_line(name)}: {_words(column)}" for name, column in columns.items())
+    for name, having in columns_of_some_files(files).items():
+        yield f"#   {one_line(name)}: only in {one_line(', '.join(having[:5]))}{', ...' * (len(having) > 5)}"
+
+
+def _tasks(chosen, others):
+    """Lines of the tasks section: Candidates that are proposed, and in comments the others worth a look."""
+    others = [c for c in others if c.is_worth_a_look()][:MOST_OTHERS]
+    keys = task_keys([c.column.name for c in [*chosen, *others]])
+    yield "tasks:"
+    if not chosen:
+        yield f"  # No column is proposed; the comments say why. Write the one to predict for {FILL_IN}."
+        yield f"  my_task: {{column: {FILL_IN}}}"
+    for candidate in [*chosen, *others]:
+        name, column = candidate.column.name, candidate.column
+        drop = ", missing: drop" if column.unlabelled else ""
+        entry = f"{keys[name]}: {{column: {scalar(name)}{drop}}}  # {one_line(candidate.why())}"
+        yield f"  {entry}" if candidate in chosen else f"  # {entry}"
+
+
+def _weights(files, chosen, share):
     """Lines of the weights section; share: of the cells that are trained on."""
-    balanced = tasks[:2]
+    if not chosen:
+        return [
+            "# All tasks are balanced. The baseline is the count from which a combination is no longer rare.",
+            "weights: {min_count_baseline: 100}",
+        ]
+    columns = [candidate.column.name for candidate in chosen]
+    keys, balanced = task_keys(columns), columns[:2]
     n_combinations, median = _sizes(files, balanced, share)
     if len(balanced) == 1:
         why = "the only task"
@@ -110,7 +153,7 @@ def _weights(files, tasks, keys, share):
         why = f"combinations of the first two tasks, {n_combinations:,} in all"
     else:
         why = f"the first task; combinations with the second have {median:.2g} cells each, too few"
-        balanced = tasks[:1]
+        balanced = columns[:1]
         _, median = _sizes(files, balanced, share)
     return [
         f"# Balanced by the weighted strategies: {why}.",
@@ -122,8 +165,12 @@ def _weights(files, tasks, keys, share):
 
 def _sizes(files, columns, share):
     """(number of combinations of obs columns, median train cells of one)."""
-    sizes = list(count_cells(files, columns=columns, balance=columns).combinations.values())
-    return len(sizes), share * float(np.median(sizes))
+    census = Census({}, columns=columns, balance=columns)
+    for path in files:
+        with open_h5ad(path) as file, readable(path):
+            census.add(file, "train")
+    sizes = list((census.combinations or {}).values())
+    return len(sizes), share * float(np.median(sizes or [0]))
 
 
 def _training(n_train, are_counts):
@@ -149,26 +196,24 @@ def _training(n_train, are_counts):
     ]
 
 
-def _split(split):
+def _division(proposal, plates):
     """Lines of the atlas section that say which cells are tested on."""
-    train = f"  train_plates: {flow_list(split.train or ['all'])}"
-    if split.test is None:
-        return [
-            train,
-            "  # One file, no column that looks like plates: about a tenth of the cells, each drawn",
-            "  # independently, is tested on.",
-            "  split: {fraction: 0.1, seed: 0}",
-        ]
-    column, test = scalar(split.column), flow_list(split.test)
-    if split.train is None:
-        return [train, f"  split: {{column: {column}, train: {flow_list(split.kept)}, test: {test}}}"]
-    if split.column is None:
-        return [train, "  # The last file is proposed to test on.", f"  test_plates: {test}"]
+    why = [f"  # {one_line(line)}" for line in proposal.why]
+    if not proposal.test:
+        return [*why, f"  train_plates: {flow_list(plates)}", "  split: {fraction: 0.1, seed: 0}"]
+    train, test = flow_list(proposal.train), flow_list(proposal.test)
+    plates_of = [f"  train_plates: {train}", f"  test_plates: {test}"]
+    if proposal.column is None:
+        return [*why, *plates_of]
+    column = scalar(proposal.column)
+    if not proposal.by_plates:
+        ignore = f", ignore: {flow_list(proposal.ignore)}" if proposal.ignore else ""
+        split = f"  split: {{column: {column}, train: {train}, test: {test}{ignore}}}"
+        return [*why, f"  train_plates: {flow_list(plates)}", split]
     return [
-        "  # One file: the values of this obs column are taken for the plates.",
+        *why,
         f"  plate_column: {column}",
-        train,
-        f"  test_plates: {test}",
+        *plates_of,
         "  # Or about a tenth of the cells, at random: train_plates: [all], no test_plates, no",
         "  # plate_column, and split: {fraction: 0.1, seed: 0}",
     ]
@@ -210,10 +255,8 @@ def scalar(value):
     if value is None:
         return "null"
     text = str(value)
-    plain = re.fullmatch(r"[A-Za-z_/.][A-Za-z0-9_/.-]*", text) and text.lower() not in (
-        "null", "true", "false", "yes", "no", "on", "off", "y", "n",
-    )  # fmt: skip
-    return text if plain else json.dumps(text, ensure_ascii=False)  # JSON is YAML
+    plain = re.fullmatch(r"[A-Za-z_/.][A-Za-z0-9_/.-]*", text) and yaml.safe_load(text) == text
+    return text if plain and text.lower() not in ("y", "n") else json.dumps(text, ensure_ascii=False)
 
 
 def flow_list(values):

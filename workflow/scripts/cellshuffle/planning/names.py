@@ -1,0 +1,170 @@
+"""What the field calls things: kinds of obs columns, no value, sides of a split; names of files."""
+
+import itertools
+import re
+
+from cellshuffle.errors import InputError
+from cellshuffle.phrasing import natural_key
+
+PLATE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # as in the schema
+
+# Words of the names of obs columns, without separators: a name has the kind of the first list that has
+# one of its words, or two neighbouring ones together. Within a kind, the first word is the best.
+CELLS = (
+    "celltype", "cellline", "cellclass", "cellontologyclass", "cellsubtype", "cellstate",
+    "cellidentity", "annotation", "annot", "bulklabel", "label", "subclass", "subtype", "lineage",
+    "compartment", "line",
+)  # fmt: skip
+PERTURBATIONS = (
+    "perturbation", "perturb", "drug", "compound", "treatment", "treated", "cytokine", "stimulation",
+    "stimulus", "stim", "guideidentity", "guide", "sgrna", "grna", "target", "targetgene", "knockout",
+    "ko", "crispr", "genotype", "mutation", "moa", "condition",
+)  # fmt: skip
+CLINICAL = (
+    "disease", "diagnosis", "severity", "outcome", "status", "tissue", "organ", "region", "timepoint",
+    "stage", "response", "infection", "dose",
+)  # fmt: skip
+CLUSTERS = ("leiden", "louvain", "cluster", "clustering")
+PLATES = (
+    "plate", "donor", "patient", "subject", "individual", "mouse", "animal", "participant", "batch",
+    "sample", "library", "source", "site", "tech", "technology", "dataset", "study", "experiment",
+    "cohort", "pool", "run", "lane", "channel", "replicate", "rep", "lab", "center", "assay",
+    "protocol", "platform", "origident", "gemgroup",
+)  # fmt: skip
+KINDS = {
+    "cells": (CELLS, "names what cells are"),
+    "perturbation": (PERTURBATIONS, "names a perturbation or condition"),
+    "clinical": (CLINICAL, "names a disease, tissue or state"),
+    "clusters": (CLUSTERS, "clusters, computed from the counts that are trained on"),
+    "plates": (PLATES, "tells where cells are from, rather than what they are"),
+}
+# The first or last word of numbers of something and scores, which one would not want to predict as classes.
+MEASURES = (
+    "n", "num", "number", "count", "pct", "percent", "fraction", "frac", "score", "total", "umi", "log1p",
+    "mito", "doublet", "size", "depth", "qc", "age",
+)  # fmt: skip
+SPLITS = (
+    "split", "fold", "subset", "partition", "traintest", "istest", "istrain", "datasplit", "heldout",
+    "holdout",
+)  # fmt: skip
+TRAIN_WORDS = ("train", "training", "learn", "seen", "kept")
+VALIDATION_WORDS = (
+    "val", "valid", "validation", "validate", "dev", "tune", "tuning", "calibration", "iid",
+)  # fmt: skip
+TEST_WORDS = ("test", "testing", "heldout", "holdout", "ood", "eval", "evaluation", "unseen", "query")
+PLACEHOLDERS = (
+    "", "nan", "<na>", "na", "n/a", "n.a.", "none", "null", "unknown", "unk", "unassigned", "undefined",
+    "not available", "not applicable", "not provided", "missing", "-", "?",
+)  # fmt: skip
+
+
+def words_of(name):
+    """The words of a column's name, in lower case, and each two neighbours as one word.
+
+    >>> words_of("cellType_major")
+    ['cell', 'type', 'major', 'celltype', 'typemajor', 'celltypemajor']
+    """
+    words = _parts(name)
+    pairs = [first + second for first, second in itertools.pairwise(words)]
+    return list(dict.fromkeys([*words, *pairs, "".join(words)]))
+
+
+def _parts(name):
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
+    return [word for word in re.split(r"[\W_]+|(?<=[a-z])(?=\d)", parted) if word]
+
+
+def kind_of(name):
+    """(kind, place of its word in the kind's list): ("other", 0) for a name that says nothing.
+
+    >>> kind_of("donor_id"), kind_of("Cell types"), kind_of("n_counts"), kind_of("xyz")
+    (('plates', 1), ('cells', 0), ('measure', 0), ('other', 0))
+    """
+    words = [form for word in words_of(name) for form in (word, word.removesuffix("s"))]
+    parts = _parts(name)
+    if {end.removesuffix("s") for end in parts[:1] + parts[-1:]} & set(MEASURES):
+        return "measure", 0
+    for kind, (known, _) in KINDS.items():
+        places = [known.index(word) for word in words if word in known]
+        if places:
+            return kind, min(places)
+    return "other", 0
+
+
+def is_placeholder(value):
+    """Whether text stands for no value: `nan`, `None`, `unknown`, nothing at all."""
+    return value.strip().lower() in PLACEHOLDERS
+
+
+def side_of(value):
+    """The side of a split that a value names: "train", "validation", "test", or None."""
+    word = re.sub(r"[\W_\d]+", "", value.lower())
+    sides = {"train": TRAIN_WORDS, "validation": VALIDATION_WORDS, "test": TEST_WORDS}
+    return next((side for side, known in sides.items() if word in known), None)
+
+
+def find_plates(folder):
+    """(h5ad files, plate_file pattern, plates) of a folder; InputError says why there are none."""
+    if not folder.exists():
+        raise InputError(f"{folder}: there is no such folder; ATLAS is the folder of the h5ad files")
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give the folder it is in: ATLAS={folder.parent}")
+    found = [path for path in folder.glob("*.h5ad") if not path.name.startswith(".")]  # `._x` of macOS
+    files = sorted(found, key=lambda path: natural_key(path.name))
+    if not files:
+        raise InputError(f"{folder}: has no *.h5ad files{_instead(folder)}")
+    pattern, plates = name_pattern([path.name for path in files])
+    for path, plate in zip(files, plates, strict=True):
+        if re.fullmatch(PLATE_NAME, str(plate)) is None:
+            raise InputError(
+                f"{path}: a plate's name has letters, digits, '_', '.' and '-' and begins with a "
+                "letter or digit; rename the file"
+            )
+    return files, pattern, plates
+
+
+def _instead(folder):
+    """What a folder without h5ad files has."""
+    below = sorted({path.parent for path in folder.glob("*/*.h5ad")}, key=lambda path: natural_key(path.name))
+    if below:
+        more = f" (and {len(below) - 1} more)" if len(below) > 1 else ""
+        return f", but {below[0]} has{more}; give that: ATLAS={below[0]}"
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if not names:
+        return ": it is empty"
+    packed = [name for name in names if ".h5ad." in name.lower()]
+    if packed:
+        return f"; {packed[0]} is compressed or not complete: decompress it (gunzip) or load it anew first"
+    return f" (it has {', '.join(names[:3])}{', ...' * (len(names) > 3)}); convert them to h5ad with anndata"
+
+
+def name_pattern(names):
+    """(plate_file pattern, plates) of file names: what they have in common, and where they differ.
+
+    Letters before a number belong to its name, as in C144, but for the word plate: numbers alone stay
+    numbers, so that a plate is 3 and not "3".
+    """
+    if len(names) == 1:
+        return names[0], ["all"]
+    start = _common(names)
+    end = _common([name[len(start) :][::-1] for name in names])[::-1]
+    start = re.sub(r"\d+$", "", start)  # plate1 and plate10 have "plate" in common, not "plate1"
+    end = re.sub(r"^\d+", "", end)
+    numbers = all(name[len(start) : len(name) - len(end)].isdecimal() for name in names)
+    if not numbers or not re.search(r"(^|[^A-Za-z])(plate)?$", start, re.IGNORECASE):
+        start = re.sub(r"[A-Za-z0-9]+$", "", start)  # liver and lung have no "l" in common
+    if not numbers:
+        end = re.sub(r"^[A-Za-z0-9]+", "", end)
+    plates = [name[len(start) : len(name) - len(end)] for name in names]
+    if any(re.fullmatch(PLATE_NAME, plate) is None for plate in plates):
+        start, end, plates = "", ".h5ad", [name.removesuffix(".h5ad") for name in names]
+    pattern = f"{start}{{plate}}{end}"
+    if all(str(int(plate)) == plate for plate in plates if plate.isdigit()):
+        plates = [int(plate) if plate.isdigit() else plate for plate in plates]
+    return pattern, plates
+
+
+def _common(names):
+    """Longest common beginning."""
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in same)
