@@ -20,13 +20,14 @@ import reference
 import torch
 import training
 from cellshuffle.atlas.plates import Plates, Rows
+from cellshuffle.loading import loader
+from cellshuffle.loading.forms import on_device
 from cellshuffle.loading.minibatches import epoch_batches
-from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
 from cellshuffle.training import batches as batches_of_training
 from cellshuffle.training import model
-from cellshuffle.training.batches import device_batches, training_batches
-from cellshuffle.training.counts import DenseCounts, on_device
+from cellshuffle.training.batches import LABELS, training_loader
+from cellshuffle.training.counts import DenseCounts
 from cellshuffle.training.loop import take_step
 from cellshuffle.training.settings import Recipe
 from cellshuffle.training.state import new_state
@@ -93,22 +94,19 @@ def host_rate(data, apart):
     )
     state = new_state(10, tasks, recipe)
     criterion = model.FusedLosses(tasks, len(state.bias), device)
-    batches = training_batches(plates, data.labels("train"), sampler, recipe, epoch=0)
-    if apart:
-        batches_of_training.counts_type = lambda device: DenseCounts  # also without a GPU
-        batches = device_batches(batches, "none", plates.n_genes, device, PREFETCH)
-    else:
-        prepared = (
-            (batch.cells, DenseCounts(batch.rows, "none", plates.n_genes), batch.labels) for batch in batches
-        )
-        batches = by_thread(prepared, PREFETCH)
+    # Also without a GPU, prepared as for one.
+    batches_of_training.counts_type = lambda device: DenseCounts
+    loader.is_gpu = lambda device: apart
+    batches = training_loader(
+        plates, data.labels("train"), sampler, "none", device, **reference.LOADING, prefetch=PREFETCH
+    )
 
     def steps():
-        for cells, prepared, labels in batches:
-            for array in [*prepared.arrays, labels]:
+        for batch in batches:
+            for array in [*batch.X.arrays, batch.obs[LABELS]]:
                 on_device(array, device)
             take_step(state, few, codes, criterion, len(codes), None)
-            yield len(cells)
+            yield len(batch)
 
     with torch.no_grad():
         return measure.rate(steps(), math.inf)

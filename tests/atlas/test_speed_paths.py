@@ -11,6 +11,7 @@ import torch
 from atlases import dense
 from cellshuffle.atlas import arrays as elements
 from cellshuffle.atlas.plates import Plates, Rows
+from cellshuffle.loading import loader
 from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
@@ -168,6 +169,7 @@ def trained(paths, folder, threads, prefetch, workers):
 def test_a_process_ahead_gives_the_same_bytes(plates, tmp_path, monkeypatch):
     """As on a GPU: batches made dense, prepared by a process of their own."""
     monkeypatch.setattr(batches, "counts_type", lambda device: DenseCounts)
+    monkeypatch.setattr(loader, "is_gpu", lambda device: True)
     expected = trained(plates[0], tmp_path, 1, 0, 1)
     assert trained(plates[0], tmp_path, 1, 1, 1) == expected
     assert trained(plates[1], tmp_path, 1, 32, 2) == expected

@@ -7,9 +7,11 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 _MODULES = {
+    "Cells": "atlas.rows",
     "InputError": "errors",
+    "Loader": "loading.loader",
     "Plates": "atlas.plates",
-    "Rows": "atlas.plates",
+    "Rows": "atlas.rows",
     "Stopped": "errors",
     "epoch_batches": "loading.minibatches",
     "pack": "packing.pack",

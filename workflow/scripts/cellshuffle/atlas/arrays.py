@@ -128,7 +128,16 @@ class Chunked:
         self.dataset, self.dtype, self.size = dataset, dataset.dtype, dataset.size
         self.chunk = dataset.chunks[0] if dataset.chunks else max(1, 2**20 // dataset.dtype.itemsize)
         self.decode = _decoder(dataset)
-        self.pool = ThreadPoolExecutor(workers) if workers > 1 and self.decode else None
+        self.workers, self.pools = workers if self.decode else 1, {}
+
+    @property
+    def pool(self):
+        """Threads that decode, None for one worker: of this process, as those of another are not forked."""
+        if self.workers == 1:
+            return None
+        if os.getpid() not in self.pools:
+            self.pools[os.getpid()] = ThreadPoolExecutor(self.workers)
+        return self.pools[os.getpid()]
 
     def read(self, starts, stops):
         """Concatenate sorted, disjoint intervals; return the elements and each interval's start."""

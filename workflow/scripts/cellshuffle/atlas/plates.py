@@ -1,47 +1,24 @@
 """Many h5ad plates as one sequence of cells: sorted cell numbers in, CSR rows out."""
 
+import copy
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
 from cellshuffle.atlas.h5ad import gene_names, matrix_format, matrix_name, member, open_h5ad
+from cellshuffle.atlas.obs import encoded, where_masks
+from cellshuffle.atlas.rows import Cells, Rows, first_repeat
 from cellshuffle.errors import InputError
-
-
-@dataclass
-class Rows:
-    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored.
-
-    >>> Rows(np.array([2.0]), np.array([5]), np.array([0, 0, 1])).indptr  # two cells, one value
-    array([0, 0, 1])
-    """
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-
-
-def first_repeat(rows):
-    """The first row that holds a gene twice, None without one; quick where genes ascend, as in most files."""
-    down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
-    if np.isin(down, rows.indptr).all():
-        return None
-    cell = np.repeat(np.arange(len(rows.indptr) - 1), np.diff(rows.indptr))
-    order = np.lexsort((rows.indices, cell))
-    genes, cell = rows.indices[order], cell[order]
-    repeats = cell[1:][(genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])]
-    return int(repeats[0]) if len(repeats) else None
 
 
 class Fetch:
     """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate."""
 
-    def __init__(self, plates, arrays, piece, start, stop, unique_genes):
-        self.plates, self.unique_genes = plates, unique_genes
+    def __init__(self, plates, arrays, piece, start, stop, unique_genes, place=None):
+        self.plates, self.unique_genes, self.place = plates, unique_genes, place
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
 
@@ -57,12 +34,13 @@ class Fetch:
         first = np.concatenate([[0], new_run])
         last = np.concatenate([new_run, [len(rows)]]) - 1
         runs = piece[first], start[first], stop[last]
-        taken = Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr)
+        n_genes = self.plates[0].n_genes if self.plates else 0
+        taken = Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr, n_genes)
         self._check(taken, piece)
-        return taken
+        return taken if self.place is None else taken.only(self.place)
 
     def _check(self, rows, piece):
-        genes, n_genes = rows.indices, self.plates[0].n_genes if self.plates else 0
+        genes, n_genes = rows.indices, rows.n_genes
         if len(genes) and not 0 <= int(genes.min()) <= int(genes.max()) < n_genes:
             wrong = np.flatnonzero((genes < 0) | (genes >= n_genes))[0]
             row = np.searchsorted(rows.indptr, wrong, side="right") - 1
@@ -80,7 +58,7 @@ class Plate:
     """One h5ad file: `read(rows)` for sorted unique row numbers. Raises InputError when unusable."""
 
     def __init__(self, path, layer=None, workers=1, random=False):
-        self.path = Path(path)
+        self.path, self.opened_with = Path(path), (path, layer, workers, random)
         self.file = open_h5ad(path)
         matrix = member(self.file, matrix_name(self.file, layer))
         self.format, (self.n_cells, self.n_genes) = matrix_format(matrix)
@@ -103,6 +81,10 @@ class Plate:
             raise InputError(f"{path}: indptr must go from 0 to {data.shape[0]}")
         self.data, self.indices = open_elements(data, indices, workers=workers, random=random)
         self.dtype = data.dtype
+
+    def __reduce__(self):
+        """To another process goes how the plate was opened; there it is opened again."""
+        return Plate, self.opened_with
 
     def read(self, rows):
         """rows: (k,) sorted unique. Returns ((data, indices), start, stop): row i is start[i]:stop[i]."""
@@ -134,7 +116,7 @@ def _dense_rows(matrix, rows):
 
 
 class Plates:
-    """Plates in the order given, as one sequence of `len(plates)` cells.
+    """Plates in the order given, as one sequence of `len(plates)` cells: a collection for scDataset.
 
     Parameters
     ----------
@@ -144,15 +126,32 @@ class Plates:
     workers : threads that decode chunks of compressed plates
     random : cells come in no order, so the kernel shall not read ahead
     unique_genes : refuse cells that have two values for a gene, of which a logarithm would be wrong
+    obs : names of obs columns to have with the counts, as codes into `classes`
+    where : {obs column: value or values}; the sequence is of the cells that have them, and of no others
+    genes : names of the genes to have, in the order wanted; None for all
 
-    Memory: 8 bytes a cell for the row pointers of compressed plates, none for packed ones.
-    Raises InputError naming the plate that cannot be read or whose genes differ.
+    `plates[cells]`, for sorted cell numbers (repeats allowed), are their `Rows`; with `obs`, even an empty
+    list, they are `Cells`: `.X` (Rows), `.obs["drug"]` ((n,) int64 codes), `.cells` (their numbers).
+    Both take positions in turn, which is what scDataset asks of a collection: its minibatches are of the
+    same kind. `batch.X.dense()` is a (n, n_genes) float32 array. Plates can be sent to DataLoader's workers.
+
+    Attributes: `genes` ((n_genes,) str), `n_genes`, `classes` ({column: sorted names}).
+
+    Memory: 8 bytes a cell for the row pointers of compressed plates, none for packed ones; 1 or 2 bytes a
+    cell and column of `obs`; 8 bytes a cell that is kept with `where`.
+    Raises InputError naming the plate that cannot be read or whose genes differ, or the gene, column or value
+    that is not there.
 
     >>> plates = Plates([plate])
     >>> len(plates), plates.n_genes
     (60, 20)
     >>> plates[np.array([0, 3, 3])].indptr.shape
     (4,)
+    >>> from scdataset import BlockShuffling, scDataset
+    >>> plates = Plates([plate], obs=["drug"], genes=["var7", "var3"])
+    >>> batch = next(iter(scDataset(plates, BlockShuffling(block_size=1), batch_size=16)))
+    >>> batch.X.dense().shape, batch.obs["drug"].shape
+    ((16, 2), (16,))
     """
 
     def __init__(
@@ -163,17 +162,74 @@ class Plates:
         workers: int = 1,
         random: bool = False,
         unique_genes: bool = False,
+        obs: Sequence[str] | None = None,
+        where: dict | None = None,
+        genes: Sequence[str] | None = None,
     ):
-        self.unique_genes = unique_genes
+        paths = [paths] if isinstance(paths, str | Path) else paths
         if not paths:
             raise InputError("there are no plates to read: give the path of at least one h5ad file")
         self.plates = [Plate(path, layer, workers, random) for path in paths]
         first = self.plates[0]
         for plate in self.plates[1:]:
             check_same_genes(first.path, first.genes, plate.path, plate.genes)
-        self.genes, self.n_genes = first.genes, first.n_genes
-        self.offsets = np.cumsum([0] + [plate.n_cells for plate in self.plates])
-        self.n_cells = int(min(self.offsets[-1], max_cells or self.offsets[-1]))
+        self.genes, self.n_genes, self.unique_genes = first.genes, first.n_genes, unique_genes
+        self.place, self.obs, self.classes = None, None, {}
+        self._keep([None] * len(self.plates))
+        self._choose(None, where, genes)
+        self.n_cells = min(self.n_cells, max_cells or self.n_cells)
+        self._choose(obs, None, None)
+
+    def select(
+        self,
+        obs: Sequence[str] | None = None,
+        where: dict | None = None,
+        genes: Sequence[str] | None = None,
+        unique_genes: bool = False,
+    ) -> "Plates":
+        """The same open plates with other columns, fewer cells or other genes; arguments as of the class.
+
+        What is None stays; `where` and `genes` choose among the cells and genes that these plates have.
+        """
+        chosen = copy.copy(self)
+        chosen.unique_genes = self.unique_genes or unique_genes
+        chosen._choose(
+            list(self.classes) if obs is None and where and self.obs is not None else obs, where, genes
+        )
+        return chosen
+
+    def _choose(self, obs, where, genes):
+        files = [plate.file for plate in self.plates]
+        if where:
+            masks, rows = where_masks(files, where, self._rows()), self._rows()
+            kept = (
+                np.flatnonzero(m) if isinstance(r, slice) else r[m] for m, r in zip(masks, rows, strict=True)
+            )
+            self._keep(list(kept))
+        if genes is not None:
+            numbers = gene_numbers(self.genes, genes, self.plates[0].path)
+            place = np.full(self.n_genes, -1)
+            place[numbers] = np.arange(len(numbers))
+            self.place = place if self.place is None else np.where(self.place < 0, -1, place[self.place])
+            self.genes, self.n_genes = self.genes[numbers], len(numbers)
+        if obs is not None:
+            read = {
+                name: encoded(files, name, self._rows()) for name in ([obs] if isinstance(obs, str) else obs)
+            }
+            self.obs = {name: codes for name, (codes, _) in read.items()}
+            self.classes = {name: names for name, (_, names) in read.items()}
+
+    def _keep(self, kept):
+        """Let the sequence be of these rows: of each plate sorted numbers, or None for all."""
+        self.kept = kept
+        counts = [p.n_cells if rows is None else len(rows) for p, rows in zip(self.plates, kept, strict=True)]
+        self.offsets = np.cumsum([0, *counts])
+        self.n_cells = int(self.offsets[-1])
+
+    def _rows(self):
+        """The row numbers of the sequence's cells in each plate: a slice or an array."""
+        counts = np.clip(self.n_cells - self.offsets[:-1], 0, np.diff(self.offsets)).tolist()
+        return [slice(n) if rows is None else rows[:n] for rows, n in zip(self.kept, counts, strict=True)]
 
     def __len__(self) -> int:
         return self.n_cells
@@ -187,6 +243,7 @@ class Plates:
         plates, arrays, pieces, starts, stops = [], [], [], [], []
         for number in np.flatnonzero(np.diff(edges)):
             rows = unique[edges[number] : edges[number + 1]] - self.offsets[number]
+            rows = rows if self.kept[number] is None else self.kept[number][rows]
             pair, start, stop = self.plates[number].read(rows)
             pieces.append(np.full(len(rows), len(arrays)))
             plates.append(self.plates[number])
@@ -195,12 +252,17 @@ class Plates:
             stops.append(stop)
         parts = (pieces, starts, stops)
         places = (np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts)
-        return Fetch(plates, arrays, *places, self.unique_genes)
+        return Fetch(plates, arrays, *places, self.unique_genes, self.place)
 
-    def __getitem__(self, cells: np.ndarray) -> Rows:
-        """CSR Rows of sorted cell numbers (repeats allowed)."""
+    def __getitem__(self, cells: np.ndarray) -> Rows | Cells:
+        """Rows of sorted cell numbers (repeats allowed); Cells where obs columns were asked for."""
+        cells = np.asarray(cells, np.int64)
         fetch = self.fetch(cells)
-        return fetch.take(np.arange(len(fetch.start)))
+        rows = fetch.take(np.arange(len(fetch.start)))
+        if self.obs is None:
+            return rows
+        obs = {name: codes[cells].astype(np.int64) for name, codes in self.obs.items()}
+        return Cells(rows, obs, cells)
 
 
 def _unique_sorted(values):
@@ -208,6 +270,34 @@ def _unique_sorted(values):
     new = np.ones(len(values), bool)
     new[1:] = values[1:] != values[:-1]
     return values[new], np.cumsum(new) - 1
+
+
+def gene_numbers(there, wanted, path):
+    """(len(wanted),) numbers of the genes named in `wanted` among `there`, (n_genes,) str, those of a plate.
+
+    Raises InputError when one is not there, or a name stands for two genes or is given twice.
+    """
+    wanted = np.array([wanted] if isinstance(wanted, str) else list(wanted), str)
+    if not len(wanted):
+        raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")
+    order = np.argsort(there, kind="stable")
+    low, high = (np.searchsorted(there, wanted, side, order) for side in ("left", "right"))
+    if (low == high).any():
+        absent = wanted[low == high]
+        raise InputError(
+            f"{path}: {len(absent)} of {len(wanted)} genes are not among its {len(there)} (first: "
+            f"{', '.join(absent[:3])}; it has, for example, {', '.join(there[:3])})"
+        )
+    for name in wanted[high - low > 1]:
+        raise InputError(
+            f"{path}: gene '{name}' is there {np.sum(there == name)} times; names must be unique"
+        )
+    if len(np.unique(wanted)) < len(wanted):
+        names, counts = np.unique(wanted, return_counts=True)
+        raise InputError(
+            f"genes: '{names[counts.argmax()]}' is named {counts.max()} times; name each gene once"
+        )
+    return order[low]
 
 
 def check_same_genes(path, genes, other_path, other_genes):

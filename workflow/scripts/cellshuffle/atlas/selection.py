@@ -46,7 +46,7 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
             return Selection(None, columns)
         here = _plate_mask(file, plate) if plate else np.ones(n_rows(member(file, "obs")), bool)
         side, divided = here, Counter()
-        masks = [_has_value(file, **entry) for entry in where]
+        masks = [has_value(file, **entry) for entry in where]
         if split and "column" in split:
             side, divided = _divided(file, split, np.logical_and.reduce([here, *masks]))
             side &= here
@@ -77,7 +77,8 @@ def _plate_mask(file, plate):
     return mask
 
 
-def _has_value(file, column, values):
+def has_value(file, column, values):
+    """(n_cells,) bool: the cells of an open h5ad that have one of these values (None: any) in an obs column."""
     codes, names = column_codes(file, column)
     chosen = np.ones(len(names), bool) if values is None else np.isin(names, values)
     return np.append(chosen, False)[codes]  # of code -1, too

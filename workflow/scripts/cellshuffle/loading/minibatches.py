@@ -1,4 +1,4 @@
-"""Minibatches in the order of a strategy: scDataset over the plates.
+"""Minibatches in the order of a strategy, which is scDataset's.
 
 Memory does not grow with the atlas, apart from what an epoch's order needs (bytes a training cell,
 measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (blocks of 4), 24
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scdataset import scDataset
 
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
@@ -53,38 +52,63 @@ def epoch_batches(
     32 33
     28 29
     """
-    done = 0  # batches yielded
+    order = fetch_order(sampler, len(plates), batch_size, fetch_factor, seed, epoch, rank, world_size)
+    labels = {} if labels is None else {"labels": labels}
+    for cells, rows, codes in read_batches(plates, labels, order, first_batch):
+        yield Batch(cells, rows, None if rows is None else codes.get("labels"))
 
-    def fetch(_, cells):
-        if done + -(-len(cells) // batch_size) <= first_batch:
-            return cells, None, None
-        codes = None if labels is None else labels[cells].astype(np.int64)
-        return cells, plates.fetch(cells), codes
 
-    def batch(fetched, rows):
-        nonlocal done
-        done += 1
-        cells, counts, codes = fetched
-        if done <= first_batch:
-            return Batch(cells[rows], None, None)
-        return Batch(cells[rows], counts.take(rows), None if codes is None else codes[rows])
+def fetch_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch, rank=0, world_size=1):
+    """Yield (sorted cell numbers, [positions among them of each minibatch]) of every fetch of an epoch.
 
-    yield from _dataset(
-        plates, sampler, epoch, batch_size=batch_size, fetch_factor=fetch_factor, seed=seed,
-        rank=rank, world_size=world_size, fetch_callback=fetch, batch_callback=batch,
-    )  # fmt: skip
+    This is the order of scDataset, which would share it out among DataLoader's workers in a way that
+    changes it; nothing is read. The cells of minibatch k are `cells[positions[k]]`.
+    """
+    check_sampler(sampler, range(n_cells))
+    seed += 1000 * epoch
+    indices = sampler.get_indices(range(n_cells), seed=seed)
+    generator = np.random.default_rng(seed)
+    size = batch_size * fetch_factor
+    for first in range(rank * size, len(indices), world_size * size):
+        cells = np.sort(indices[first : first + size])
+        shuffled = sampler._shuffle_before_yield
+        positions = generator.permutation(len(cells)) if shuffled else np.arange(len(cells))
+        yield cells, [positions[k : k + batch_size] for k in range(0, len(cells), batch_size)]
+
+
+def read_batches(plates, codes, order, first=0, step=1):
+    """Yield (cells, Rows, {name: int64 codes}) of the minibatches of an order, read fetch by fetch.
+
+    codes: {name: (n_cells, ...) array}; order: see `fetch_order`; first: minibatches before this one come
+    with None for counts and codes, and nothing of them is read; step: from it on, only every so-manyth comes.
+    """
+    number = 0  # of the fetch's first minibatch in the epoch
+    for cells, batches in order:
+        for positions in batches[: max(0, first - number)]:
+            yield cells[positions], None, None
+        skipped = first - number if first > number else (first - number) % step
+        number += len(batches)
+        wanted = batches[skipped::step]
+        if not wanted:
+            continue
+        if len(wanted) < len(batches):
+            read = np.sort(np.concatenate(wanted))
+            cells, wanted = cells[read], [np.searchsorted(read, positions) for positions in wanted]
+        fetched = plates.fetch(cells)
+        fetched_codes = {name: array[cells].astype(np.int64) for name, array in codes.items()}
+        for positions in wanted:
+            rows = fetched.take(positions)
+            yield cells[positions], rows, {name: array[positions] for name, array in fetched_codes.items()}
 
 
 def cell_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
     """Yield the (batch,) int64 cell numbers of every minibatch of an epoch; no count is read."""
-    yield from _dataset(
-        range(n_cells), sampler, epoch, batch_size=batch_size, fetch_factor=fetch_factor, seed=seed,
-        fetch_callback=lambda _, cells: cells,
-    )  # fmt: skip
+    for cells, batches in fetch_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
+        yield from (cells[positions] for positions in batches)
 
 
-def _dataset(collection, sampler, epoch, **options):
-    """An iterator over an epoch of scDataset."""
+def check_sampler(sampler, collection):
+    """Raise InputError when the sampler cannot draw from these cells."""
     if sampler.get_len(collection) == 0:
         raise InputError(
             f"the strategy takes none of the {len(collection)} cells: with drop_last, block_size must "
@@ -95,7 +119,3 @@ def _dataset(collection, sampler, epoch, **options):
             f"sampling_size {sampler.sampling_size} is more than the {len(collection)} cells to draw from; "
             "without replacement a cell is drawn once a round"
         )
-    dataset = scDataset(collection, sampler, **options)
-    # scDataset counts epochs itself, but a resumed run enters in the middle of the count.
-    dataset._epoch = epoch
-    return iter(dataset)

@@ -13,7 +13,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import is_weighted, loading_of, sampler_of
 from cellshuffle.packing.pack import pack
-from cellshuffle.training.batches import device_batches, training_batches
+from cellshuffle.training.batches import LABELS, training_loader
 from cellshuffle.training.loop import take_step
 from cellshuffle.training.model import criterion_of, heads_of
 from cellshuffle.training.settings import Recipe
@@ -68,15 +68,15 @@ def _training_rate(path, labels, classes, training):
 
     def seconds_for(n_cells):
         plates, previous, began = Plates([path], max_cells=n_cells), None, time.perf_counter()
-        batches = training_batches(plates, labels, sampler_of(streaming), recipe, epoch=0)
-        batches = device_batches(
-            batches, recipe.transform, plates.n_genes, state.weight.device, training["prefetch"]
-        )
+        loader = training_loader(
+            plates, labels[: len(plates)], sampler_of(streaming), recipe.transform, state.weight.device,
+            batch_size=recipe.batch_size, fetch_factor=recipe.fetch_factor, prefetch=training["prefetch"],
+        )  # fmt: skip
         state.weight.grad.zero_()
         with torch.no_grad():
-            for cells, counts, codes in batches:
-                take_step(state, counts, codes, criterion, len(cells), previous)
-                previous = counts
+            for batch in loader:
+                take_step(state, batch.X, batch.obs[LABELS], criterion, len(batch), previous)
+                previous = batch.X
         state.losses.sum().item()  # waits until a GPU has done its work
         return time.perf_counter() - began
 

@@ -8,9 +8,8 @@ from torch.nn.functional import log_softmax
 
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.errors import InputError, Stopped
-from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import sampler
-from cellshuffle.training.batches import device_batches
+from cellshuffle.training.batches import LABELS, training_loader
 
 PREFETCH = 2  # large batches prepared ahead, at most
 BATCH = 1024  # cells; part of the definition of the loss to the last bit, so not a setting
@@ -22,15 +21,15 @@ def evaluate(plates, labels, weight, bias, heads, transform, prefetch, stop_requ
     Returns ({task: {"loss": ..., each of SCORES}}, predictions (n_cells, n_tasks) int64). Raises
     Stopped when `stop_requested()` says so after a batch.
     """
-    batches = device_batches(
-        epoch_batches(plates, sampler("Streaming"), labels, batch_size=BATCH, fetch_factor=1),
-        transform, plates.n_genes, weight.device, min(prefetch, PREFETCH), gradient=False,
+    loader = training_loader(
+        plates, labels[: len(plates)], sampler("Streaming"), transform, weight.device, gradient=False,
+        batch_size=BATCH, fetch_factor=1, prefetch=min(prefetch, PREFETCH), rank=0, world_size=1,
     )  # fmt: skip
     losses = torch.zeros(len(heads), dtype=torch.float64, device=weight.device)
     predictions = []
-    with closing(batches):
-        for _, counts, label in batches:
-            logits = counts.times(weight) + bias
+    with closing(loader.epoch(0)) as batches:
+        for batch in batches:
+            logits, label = batch.X.times(weight) + bias, batch.obs[LABELS]
             for position, head in enumerate(heads):
                 block = log_softmax(logits[:, head.columns], dim=1)
                 losses[position] -= block.gather(1, label[:, position, None]).double().sum()

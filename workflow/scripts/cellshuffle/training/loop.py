@@ -11,7 +11,7 @@ import torch
 from cellshuffle.console import progress, say, silent
 from cellshuffle.errors import InputError, Stopped
 from cellshuffle.training import distributed
-from cellshuffle.training.batches import device_batches, training_batches
+from cellshuffle.training.batches import LABELS, training_loader
 from cellshuffle.training.checkpoint import load_checkpoint, save_checkpoint
 from cellshuffle.training.evaluation import evaluate
 from cellshuffle.training.interruption import stop_signal
@@ -46,12 +46,15 @@ class Trainer:
         torch.set_float32_matmul_precision("highest")  # whatever the environment says of TF32
         for (plates, labels), split in ((train_data, "train"), (test_data, "test")):
             check_labels(labels, len(plates), classes, split)
-        self.train_data, self.test_data, self.sampler = train_data, test_data, sampler
-        self.recipe, self.execution = recipe, execution
+        self.test_data, self.recipe, self.execution = test_data, recipe, execution
         self.checkpoint, self.fingerprint = checkpoint, fingerprint
         self.heads = heads_of(classes)
         self.state = new_state(train_data[0].n_genes, self.heads, recipe)
         self.criterion = criterion_of(self.heads, self.state.bias)
+        self.loader = training_loader(
+            *train_data, sampler, recipe.transform, self.state.weight.device, batch_size=recipe.batch_size,
+            fetch_factor=recipe.fetch_factor, seed=recipe.seed, prefetch=execution.prefetch,
+        )  # fmt: skip
         load_checkpoint(checkpoint, fingerprint, self.state, recipe.epochs)
         distributed.check_agreement([self.state.epoch, self.state.step], "the checkpoint")
 
@@ -70,27 +73,23 @@ class Trainer:
         Returns (cells seen by all processes, SHA-256 of the order in which the model saw them).
         """
         state, recipe = self.state, self.recipe
-        plates, labels = self.train_data
         label = f"{recipe.strategy} seed {recipe.seed}, epoch {state.epoch + 1} of {recipe.epochs}"
-        expected, done_before = self.sampler.get_len(plates), state.step
-        batches = device_batches(
-            training_batches(plates, labels, self.sampler, recipe, state.epoch, done_before),
-            recipe.transform, plates.n_genes, state.weight.device, self.execution.prefetch,
-        )  # fmt: skip
+        expected, done_before = self.loader.n_cells, state.step
+        batches = self.loader.epoch(state.epoch, done_before)
         order, n_seen, step, previous = hashlib.sha256(), 0, 0, None
         state.weight.grad.zero_()  # within an epoch, a step clears what the one before has written
         bar = (progress if distributed.rank() == 0 else silent)(expected, "cells", label)
 
         with closing(batches):
-            for step, (cells, counts, codes) in enumerate(state.timed(batches), start=1):
-                order.update(cells)
+            for step, batch in enumerate(state.timed(batches), start=1):
+                order.update(batch.cells)
                 # All processes save and stop at the same step, after the same global batch.
                 due = state.checkpoint_is_due(self.execution.checkpoint_minutes)
-                n_cells, stop, due = distributed.sums(len(cells), stop_requested(), due)
+                n_cells, stop, due = distributed.sums(len(batch), stop_requested(), due)
 
                 if step > done_before:  # else an earlier job took this step
-                    take_step(state, counts, codes, self.criterion, n_cells, previous)
-                    previous, state.step = counts, step
+                    take_step(state, batch.X, batch.obs[LABELS], self.criterion, n_cells, previous)
+                    previous, state.step = batch.X, step
                     if state.weight.device.type == "cpu" or step % GPU_CHECKS == 0:
                         check_finite(state.losses, step, recipe)
                     if stop or due:

@@ -1,0 +1,125 @@
+"""Cells in memory: their counts as CSR rows, and with their labels and numbers."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Rows:
+    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored.
+
+    `len(rows)` cells of `n_genes` genes; `rows[positions]` are some of them, in any order.
+
+    >>> rows = Rows(np.array([2.0, 3.0]), np.array([1, 0]), np.array([0, 1, 2]), 3)
+    >>> rows.dense()
+    array([[0., 2., 0.],
+           [3., 0., 0.]], dtype=float32)
+    >>> rows[[1, 1]].data
+    array([3., 3.])
+    """
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    n_genes: int | None = None  # not known to all who make rows; those of Plates have it
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def shape(self) -> tuple:
+        """(n_rows, n_genes)"""
+        return len(self), self.n_genes
+
+    def __getitem__(self, rows: np.ndarray) -> "Rows":
+        """The Rows at these positions: an array or list of them, a slice, a mask, or one number."""
+        rows = np.atleast_1d(np.arange(len(self))[rows])
+        start, stop = self.indptr[rows], self.indptr[rows + 1]
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(stop - start, out=indptr[1:])
+        parts = list(map(slice, start.tolist(), stop.tolist())) or [slice(0)]
+        data, indices = (np.concatenate(list(map(a.__getitem__, parts))) for a in (self.data, self.indices))
+        return Rows(data, indices, indptr, self.n_genes)
+
+    def cell_of_value(self) -> np.ndarray:
+        """(nnz,) int64 position of the row that each value belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+
+    def dense(self, dtype: type = np.float32) -> np.ndarray:
+        """(n_rows, n_genes) array; values that a cell has twice for a gene are added up."""
+        matrix = np.zeros(self.shape, dtype)
+        places = self.cell_of_value() * self.n_genes + self.indices
+        np.add.at(matrix.reshape(-1), places, self.data.astype(dtype, copy=False))
+        return matrix
+
+    def scipy(self) -> object:
+        """A scipy.sparse.csr_matrix, float32, with SciPy's own types of indices."""
+        from scipy.sparse import csr_matrix
+
+        indices = self.indices.astype(np.int32)
+        return csr_matrix((self.data.astype(np.float32), indices, self.indptr), self.shape)
+
+    def only(self, place: np.ndarray) -> "Rows":
+        """The Rows of some genes; place: (n_genes,) int64 new number of each gene, -1 to leave it out."""
+        genes, n_genes = place[self.indices], int(place.max(initial=-1)) + 1
+        kept = genes >= 0
+        indptr = np.concatenate([[0], np.cumsum(kept)])[self.indptr]
+        chosen = Rows(self.data[kept], genes[kept], indptr, n_genes)
+        if (np.diff(place[place >= 0]) > 0).all():
+            return chosen
+        order = np.lexsort((chosen.indices, chosen.cell_of_value()))  # genes of a cell ascend again
+        return Rows(chosen.data[order], chosen.indices[order], indptr, n_genes)
+
+
+@dataclass
+class Cells:
+    """Cells of an atlas: a minibatch, or what a minibatch is taken from.
+
+    X: counts (n, n_genes): Rows, or a tensor in the form that a `Loader` was asked for
+    obs: {column: (n,) int64 codes}; names of the codes: `plates.classes[column]`
+    cells: (n,) int64, numbers of the cells among those that are read
+
+    `batch["X"]`, `batch["drug"]` are other ways to write `batch.X`, `batch.obs["drug"]`, as with scDataset's
+    MultiIndexable; `batch[positions]` are some of the cells.
+    """
+
+    X: object
+    obs: dict = field(default_factory=dict)
+    cells: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __getitem__(self, key: str | np.ndarray) -> object:
+        """X or a column by its name, or the Cells at these positions."""
+        if isinstance(key, str):
+            return self.X if key == "X" else self.obs[key]
+        return Cells(self.X[key], {name: codes[key] for name, codes in self.obs.items()}, self.cells[key])
+
+    def to(self, device: object, **options: object) -> "Cells":
+        """These cells with the tensors of X and obs on another device; numbers stay where they are."""
+        return self._with_tensors("to", device, **options)
+
+    def pin_memory(self) -> "Cells":
+        """These cells in memory that a GPU reads by itself; `DataLoader(pin_memory=True)` asks for it."""
+        return self._with_tensors("pin_memory")
+
+    def _with_tensors(self, method, *arguments, **options):
+        def changed(value):
+            return getattr(value, method)(*arguments, **options) if hasattr(value, method) else value
+
+        obs = {name: changed(codes) for name, codes in self.obs.items()}
+        return Cells(changed(self.X), obs, self.cells)
+
+
+def first_repeat(rows):
+    """The first row that holds a gene twice, None without one; quick where genes ascend, as in most files."""
+    down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
+    if np.isin(down, rows.indptr).all():
+        return None
+    cell = rows.cell_of_value()
+    order = np.lexsort((rows.indices, cell))
+    genes, cell = rows.indices[order], cell[order]
+    repeats = cell[1:][(genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])]
+    return int(repeats[0]) if len(repeats) else None
