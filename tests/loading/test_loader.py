@@ -18,59 +18,14 @@ from cellshuffle.atlas.rows import Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading import loader as loader_module
 from cellshuffle.loading.loader import Loader
-from cellshuffle.loading.minibatches import fetch_order, read_batches
 from cellshuffle.loading.samplers import sampler
 from cellshuffle.packing.pack import pack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent import plain_order, plain_transform
+from loaders import LOADING, N_CELLS, N_GENES, RANDOM, expected_codes, expected_order, named, same
 from runs import LIBRARY
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-
-SIZES, N_GENES = (70, 45, 60), 30
-N_CELLS = sum(SIZES)
-RANDOM = {"sampler": "BlockShuffling", "block_size": 1}
-LOADING = {"batch_size": 8, "fetch_factor": 3, "seed": 4}
-KINDS = {
-    "drug": (["c", "a", "b"], "categorical"),
-    "line": (["x", "y"], "string"),
-    "pass_filter": (["full", "minimal"], "categorical"),
-    "dose": ([5, 50], "integer"),
-}
-
-
-@pytest.fixture(scope="module")
-def atlas(tmp_path_factory):
-    """(h5ad files: compressed CSR, dense, contiguous CSR; packed ones; the cells as one AnnData)."""
-    folder = tmp_path_factory.mktemp("atlas")
-    files, packed, parts = [], [], []
-    for number, (n_cells, form, compression) in enumerate(
-        zip(SIZES, ("csr", "dense", "csr"), ("gzip", None, None), strict=True)
-    ):
-        counts, obs = counts_of(n_cells, N_GENES, number), obs_of(n_cells, number, **KINDS)
-        if number == 2:
-            obs.loc[obs["drug"] == "b", "drug"] = "a"  # not every plate has every value
-        files.append(folder / f"{number}.h5ad")
-        write_atlas(files[-1], counts, obs, form, compression=compression)
-        packed.append(folder / f"packed/{number}.h5ad")
-        pack(files[-1], packed[-1])
-        cells = anndata.read_h5ad(files[-1])
-        cells.X = sp.csr_matrix(cells.X)
-        parts.append(cells)
-    return files, packed, anndata.concat(parts)
-
-
-def expected_order(epoch, entry=RANDOM, n_cells=N_CELLS):
-    return plain_order(entry, n_cells, None, *LOADING.values(), epoch + 1)[epoch]
-
-
-def expected_codes(cells, column):
-    return np.unique(cells.obs[column].astype(str), return_inverse=True)[1]
-
-
-def same(batches, expected):
-    for ours, theirs in zip(batches, expected, strict=True):
-        np.testing.assert_array_equal(ours.cells, theirs)
+from torch.utils.data import DataLoader
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -84,7 +39,8 @@ def test_plates_are_a_collection_of_scdataset(atlas, packed):
         for batch, order in zip(dataset, expected_order(epoch), strict=True):
             np.testing.assert_array_equal(batch.cells, order)
             np.testing.assert_array_equal(batch.X.dense(), cells.X[order].toarray())
-            np.testing.assert_array_equal(batch["X"].scipy().toarray(), cells.X[order].toarray())
+            matrix = sp.csr_matrix((batch["X"].data, batch["X"].indices, batch["X"].indptr), batch.X.shape)
+            np.testing.assert_array_equal(matrix.toarray(), cells.X[order].toarray())
             for column in ("drug", "dose"):
                 assert batch.obs[column].dtype == np.int64
                 np.testing.assert_array_equal(batch[column], expected_codes(cells, column)[order])
@@ -134,10 +90,6 @@ def test_every_form_and_transform(atlas, form, transform):
             np.testing.assert_array_equal(batch.obs[column], expected_codes(atlas[2], column)[batch.cells])
 
 
-def named(entry):
-    return {"name" if key == "sampler" else key: value for key, value in entry.items()}
-
-
 def test_a_function_as_transform_gets_x(atlas):
     options = {**LOADING, "obs": {"own": np.arange(2 * N_CELLS).reshape(-1, 2)}}
     for form, function in (("dense", torch.sqrt), ("csr", Rows.dense)):
@@ -163,213 +115,6 @@ def test_made_dense_on_the_device_by_a_process(atlas, monkeypatch, transform, pr
     same(found, expected_order(1))
     with pytest.raises(InputError, match=r"^device 'cpu' has a process of its own .* num_workers"):
         next(iter(DataLoader(loader, batch_size=None, num_workers=1)))
-
-
-def test_every_pass_is_another_epoch(atlas):
-    loader = Loader(atlas[0], sampler(**named(RANDOM)), **LOADING, form="csr")
-    for epoch in range(3):
-        assert len(loader) == len(expected_order(epoch))
-        same(loader, expected_order(epoch))
-    next(iter(loader))  # left early: the next pass is the next epoch
-    same(loader, expected_order(4))
-    loader.set_epoch(1)
-    same(loader, expected_order(1))
-    same(loader, expected_order(2))
-    same([b for b in loader.epoch(7, 5) if b.X is not None], expected_order(7)[5:])
-
-
-def test_going_on_after_every_batch(atlas):
-    def new():
-        return Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr", prefetch=2)
-
-    for epoch in range(2):
-        steps = len(new())
-        for taken in range(steps + 1):
-            loader = new()
-            loader.set_epoch(epoch)
-            batches = iter(loader)
-            for _ in range(taken):
-                next(batches)
-            state = pickle.loads(pickle.dumps(loader.state_dict()))
-            batches.close()
-            other = new()
-            other.load_state_dict(state)
-            assert other.state_dict()["position"]["epoch"] == epoch
-            other.set_epoch(epoch)  # said as well: the place in the epoch stays
-            same(other, expected_order(epoch)[taken:])
-            same(other, expected_order(epoch + 1))
-    list(loader)
-    other.load_state_dict(loader.state_dict())  # at the end of an epoch
-    same(other, expected_order(loader.state_dict()["position"]["epoch"]))
-
-
-@pytest.mark.parametrize("world_size", [1, 2, 3])
-@pytest.mark.parametrize("workers", [0, 1, 2, 3])
-def test_ranks_and_workers_share_every_cell(atlas, world_size, workers):
-    seen, steps = [], set()
-    for rank in range(world_size):
-        options = {**LOADING, "rank": rank, "world_size": world_size, "obs": ["drug"]}
-        alone = [batch.cells for batch in Loader(atlas[1], sampler(**named(RANDOM)), **options)]
-        loader = Loader(atlas[1], sampler(**named(RANDOM)), **options)
-        shared = DataLoader(loader, batch_size=None, num_workers=workers)
-        batches = list(shared)
-        same(batches, alone)
-        for batch in batches:
-            np.testing.assert_array_equal(batch.X.numpy(), atlas[2].X[batch.cells].toarray())
-            assert len(batch.obs["drug"]) == len(batch)
-        seen.append(np.concatenate([batch.cells for batch in batches]))
-        steps.add(len(batches))
-        assert len(shared) == len(loader) == len(batches)
-    np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(N_CELLS))
-    assert len(steps) == 1
-
-
-@pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_epochs_go_on_in_workers(atlas, method, persistent):
-    loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-    same(loader, expected_order(0))
-    workers = DataLoader(
-        loader, batch_size=None, num_workers=2, multiprocessing_context=method, persistent_workers=persistent
-    )
-    same(workers, expected_order(1))
-    same(workers, expected_order(2))
-    next(iter(workers))  # left early
-    same(workers, expected_order(4))
-    loader.set_epoch(1)
-    same(workers, expected_order(1))
-    with pytest.raises(InputError, match="StatefulDataLoader"):
-        loader.state_dict()
-    same(loader, expected_order(2))
-
-
-class WithState(IterableDataset):
-    """What torchdata's StatefulDataLoader does: the state of a worker comes along with its minibatches."""
-
-    def __init__(self, loader):
-        self.loader = loader
-
-    def __iter__(self):
-        for batch in self.loader:
-            yield get_worker_info().id, batch, self.loader.state_dict()
-
-
-def load_states(states):
-    def load(worker):
-        if worker in states:
-            get_worker_info().dataset.loader.load_state_dict(states[worker])
-
-    return load
-
-
-@pytest.mark.parametrize("taken", [0, 1, 2, 5, 20, 22])
-def test_going_on_in_workers(atlas, taken):
-    loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-    options = {"batch_size": None, "num_workers": 2}
-    batches = iter(DataLoader(WithState(loader), **options))
-    states = {}
-    for _ in range(taken):
-        worker, _, states[worker] = next(batches)
-    del batches
-    other = WithState(Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr"))
-    resumed = DataLoader(other, **options, worker_init_fn=load_states(states))
-    # A DataLoader begins with the first worker again; torchdata's knows whose turn it is.
-    rest = {int(batch.cells[0]): batch.cells for _, batch, _ in resumed}
-    expected = {int(cells[0]): cells for cells in expected_order(0)[taken:]}
-    assert rest.keys() == expected.keys()
-    for first, cells in rest.items():
-        np.testing.assert_array_equal(cells, expected[first])
-    same([batch for _, batch, _ in DataLoader(other, **options)], expected_order(1))
-
-
-def test_a_place_that_was_loaded_is_that_of_workers_too(atlas):
-    loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-    batches = iter(loader)
-    for _ in range(7):
-        next(batches)
-    other = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-    other.load_state_dict(loader.state_dict())
-    workers = DataLoader(other, batch_size=None, num_workers=3)
-    same(workers, expected_order(0)[7:])
-    same(workers, expected_order(1))
-
-
-def test_torchdata_goes_on_at_every_batch(atlas):
-    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
-    for workers in (0, 2):
-        for taken in (0, 1, 2, 7, 21, 22):
-
-            def new(workers=workers):
-                loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-                return stateful(loader, batch_size=None, num_workers=workers)
-
-            first = new()
-            batches = iter(first)
-            for _ in range(taken):
-                next(batches)
-            state = first.state_dict()
-            del batches
-            other = new()
-            other.load_state_dict(state)
-            same(other, expected_order(0)[taken:])
-            same(other, expected_order(1))
-
-
-class Stub:
-    """Stands in for Plates: every cell has one value, its number."""
-
-    def __init__(self, n_cells):
-        self.n_cells, self.read = n_cells, 0
-
-    def fetch(self, cells):
-        assert (np.diff(cells) >= 0).all()
-        self.read += len(cells)
-        self.cells = cells
-        return self
-
-    def take(self, rows):
-        return self.cells[rows]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 300), st.integers(1, 20), st.integers(1, 5), st.integers(0, 40), st.integers(1, 5),
-    st.integers(1, 4), st.sampled_from([RANDOM, {"sampler": "Streaming", "shuffle": True}]),
-)  # fmt: skip
-def test_shares_of_an_order(n_cells, batch_size, fetch_factor, first, workers, world_size, entry):
-    """Each worker reads only what it yields; together, in turn, they yield what one alone does."""
-    for rank in range(world_size):
-        arguments = sampler(**named(entry)), n_cells, batch_size, fetch_factor, 1, 2, rank, world_size
-        expected = [cells[p] for cells, batches in fetch_order(*arguments) for p in batches]
-        found = {}
-        for worker in range(workers):
-            plates = Stub(n_cells)
-            order = fetch_order(*arguments)
-            codes = {"k": np.arange(n_cells)}
-            batches = [
-                b for b in read_batches(plates, codes, order, first + worker, workers) if b[1] is not None
-            ]
-            for turn, (cells, rows, own) in enumerate(batches):
-                found[first + worker + turn * workers] = cells
-                np.testing.assert_array_equal(rows, cells)
-                np.testing.assert_array_equal(own["k"], cells)
-            assert plates.read == sum(len(cells) for cells, _, _ in batches)
-        assert sorted(found) == list(range(first, len(expected)))
-        for number, cells in found.items():
-            np.testing.assert_array_equal(cells, expected[number])
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 500), st.integers(1, 20), st.integers(1, 5), st.integers(1, 6))
-def test_steps_of_every_rank(n_cells, batch_size, fetch_factor, world_size):
-    class Counted(Loader):
-        def __init__(self):
-            self.sampler, self.plates, self.ranks = sampler("Streaming"), range(n_cells), (0, world_size)
-            self.batch_size, self.fetch_factor = batch_size, fetch_factor
-
-    for rank in range(world_size):
-        order = fetch_order(Counted().sampler, n_cells, batch_size, fetch_factor, 0, 0, rank, world_size)
-        assert Counted()._steps(rank) == sum(len(batches) for _, batches in order)
 
 
 @settings(max_examples=25, deadline=None)
@@ -444,18 +189,6 @@ def test_weights(atlas):
 
 def cells_names(cells):
     return cells.obs["drug"].astype(str) + cells.obs["line"].astype(str)
-
-
-def test_of_torch_distributed(atlas, monkeypatch):
-    loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
-    whole = len(loader)
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    assert loader.ranks_now() == (1, 2) and len(loader) < whole
-    elsewhere = pickle.dumps(loader)
-    monkeypatch.undo()
-    assert pickle.loads(elsewhere).ranks_now() == (1, 2)  # a worker that spawn has started
 
 
 def test_a_minibatch_goes_to_a_device(atlas):

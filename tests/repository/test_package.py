@@ -12,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import cellshuffle
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -25,10 +26,12 @@ LOWEST = {"numpy": "2.1.0", "h5py": "3.12.1"} if sys.version_info >= (3, 13) els
 
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory):
-    """A plate of 60 cells and 20 genes."""
+    """A plate of 60 cells, of four drugs, and 20 genes."""
     path = tmp_path_factory.mktemp("plate") / "plate.h5ad"
     counts = sp.random_array((60, 20), density=0.4, rng=np.random.default_rng(0)).toarray()
     write_plate(path, np.ceil(9 * counts).astype("f4"), "csr", {}, "i4")
+    with h5py.File(path, "r+") as file:
+        file["obs/drug"] = np.array([f"d{k % 4}" for k in range(60)], h5py.string_dtype())
     return path
 
 

@@ -1,11 +1,12 @@
 """Plates and lookup tables in; class names, codes of every cell of both splits, cells a plate out."""
 
 import numpy as np
+from cellshuffle.atlas.obs import class_names, encode
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, create_npy, write_json, write_rows
 from cellshuffle.jobs.run import run_rule
-from cellshuffle.labels.codes import class_names, code_type, encode, plate_labels
+from cellshuffle.labels.codes import code_type, plate_labels
 from cellshuffle.labels.lookup import read_lookups, with_labels
 from cellshuffle.packing.origin import check_origin, origin
 

@@ -58,8 +58,18 @@ def encoded(files, column, rows):
                 "name the values of those to read with `where`"
             )
         pairs.append((codes, values))
-    names = sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in pairs)))
-    place = {name: code for code, name in enumerate(names)}
+    names = class_names(pairs)
     narrow = np.min_scalar_type(max(len(names) - 1, 0))
-    parts = [np.array([place.get(v, 0) for v in values.tolist()], narrow)[codes] for codes, values in pairs]
-    return np.concatenate(parts), names
+    return np.concatenate([codes.astype(narrow) for codes in encode(pairs, names)]), names
+
+
+def class_names(pairs):
+    """Sorted distinct labels that at least one cell has; pairs: (codes, labels) of each plate."""
+    return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in pairs)))
+
+
+def encode(pairs, names):
+    """Codes into `names`, one int array a plate; pairs: (codes, labels) of each plate."""
+    place = {name: code for code, name in enumerate(names)}
+    for codes, values in pairs:
+        yield np.array([place.get(value, 0) for value in values.tolist()], np.int64)[codes]

@@ -9,7 +9,8 @@ import numpy as np
 class Rows:
     """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored.
 
-    `len(rows)` cells of `n_genes` genes; `rows[positions]` are some of them, in any order.
+    `len(rows)` cells of `n_genes` genes; `rows[positions]` are some of them, in any order. SciPy's matrix of
+    them is `scipy.sparse.csr_matrix((rows.data, rows.indices, rows.indptr), rows.shape)`.
 
     >>> rows = Rows(np.array([2.0, 3.0]), np.array([1, 0]), np.array([0, 1, 2]), 3)
     >>> rows.dense()
@@ -53,13 +54,6 @@ class Rows:
         np.add.at(matrix.reshape(-1), places, self.data.astype(dtype, copy=False))
         return matrix
 
-    def scipy(self) -> object:
-        """A scipy.sparse.csr_matrix, float32, with SciPy's own types of indices."""
-        from scipy.sparse import csr_matrix
-
-        indices = self.indices.astype(np.int32)
-        return csr_matrix((self.data.astype(np.float32), indices, self.indptr), self.shape)
-
     def only(self, place: np.ndarray) -> "Rows":
         """The Rows of some genes; place: (n_genes,) int64 new number of each gene, -1 to leave it out."""
         genes, n_genes = place[self.indices], int(place.max(initial=-1)) + 1
@@ -82,6 +76,10 @@ class Cells:
 
     `batch["X"]`, `batch["drug"]` are other ways to write `batch.X`, `batch.obs["drug"]`, as with scDataset's
     MultiIndexable; `batch[positions]` are some of the cells.
+
+    >>> cells = Plates([plate], obs=["drug"])[np.arange(6)]
+    >>> cells.X.shape, cells["drug"]
+    ((6, 20), array([0, 1, 2, 3, 0, 1]))
     """
 
     X: object

@@ -78,7 +78,7 @@ def _plate_mask(file, plate):
 
 
 def has_value(file, column, values):
-    """(n_cells,) bool: the cells of an open h5ad that have one of these values (None: any) in an obs column."""
+    """(n_cells,) bool: cells of an open h5ad that have one of these values (None: any) in an obs column."""
     codes, names = column_codes(file, column)
     chosen = np.ones(len(names), bool) if values is None else np.isin(names, values)
     return np.append(chosen, False)[codes]  # of code -1, too

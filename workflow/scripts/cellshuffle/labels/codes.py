@@ -4,6 +4,7 @@ import numpy as np
 
 from cellshuffle.atlas.h5ad import member, open_h5ad
 from cellshuffle.atlas.names import count_names
+from cellshuffle.atlas.obs import class_names, encode
 from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.lookup import read_lookups
@@ -86,21 +87,9 @@ def missing_lines(missing, tasks, lookups):
         )
 
 
-def class_names(pairs):
-    """Sorted distinct labels that at least one cell has; pairs: (codes, labels) of each plate."""
-    return sorted(set().union(*(values[np.unique(codes)].tolist() for codes, values in pairs)))
-
-
 def code_type(classes):
     """The dtype in which codes of {task: class names} are stored."""
     return np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
-
-
-def encode(pairs, names):
-    """Codes into `names`, one int array a plate; pairs: (codes, labels) of each plate."""
-    place = {name: code for code, name in enumerate(names)}
-    for codes, values in pairs:
-        yield np.array([place.get(value, 0) for value in values.tolist()], np.int64)[codes]
 
 
 def balanced_codes(balance, classes, labels, paths):
