@@ -8,6 +8,7 @@ from cellshuffle.configuration import schema as configuration
 from cellshuffle.configuration import written
 from cellshuffle.configuration.consistency import inconsistencies
 from runs import SCHEMA, SMALL, merged
+from snakemake.cli import parse_config
 
 
 def problems(changes):
@@ -117,8 +118,8 @@ PLATES = [
     ("1_1", "11"), ("010", "8"), ("NO", "False"), ("yes", "True"), ("Off", "False"), ("0x10", "16"),
     ("0b11", "3"),
     ("12:30", "750"), ("+1", "1"), ("1_000", "1000"), ("2024-01-02", "the date 2024-01-02"),
-    ("null", "nothing"), ("~", "nothing"), ("1.10", "1.1"), ("1.0", "1.0"), (".5", "0.5"), 
-    ("1.e+3", "1000.0"), (".inf", "inf"),
+    ("null", "nothing"), ("~", "nothing"), ("1.10", "1.1"), ("1.0", "1"), (".5", "0.5"), 
+    ("1.e+3", "1000"), (".inf", "inf"),
     ("2024-02-31", "something that it does not know"), ("=", "something that it does not know"),
     ("true", "True"), ("-0", "0"),
 ]  # fmt: skip
@@ -156,6 +157,15 @@ def test_names_that_yaml_reads_as_they_are_written():
     assert list(written.misread_names(text)) == []
     found = list(written.misread_names("orders: {atlas: {train_plates: [010]}, tasks: {}}"))
     assert found == ['orders: atlas: train_plates: 0: YAML reads 010 as 8; put it in quotes: "010"']
+
+
+def test_values_of_config_are_text_as_written():
+    given = parse_config(["run=010", "atlas={train_plates: [010, NO, 1_1, null, 12:30]}"])
+    assert given["atlas"]["train_plates"] == ["010", "NO", "1_1", "null", "12:30"]
+    assert problems({"run": given["run"]}) == [
+        "run: 10 is not text; put it in quotes, after --config !!str before it"
+    ]
+    assert parse_config(["run=!!str 010"])["run"] == "010"
 
 
 def test_aliases_are_looked_at_once():

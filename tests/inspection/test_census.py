@@ -167,3 +167,26 @@ def test_combinations_too_many_to_count(tmp_path):
     with open_h5ad(tmp_path / "p.h5ad") as file:
         assert census.add(file, "train") == []
     assert census.combinations is None and census.cells["train"] == 40
+
+
+def test_plates_of_a_column_stored_as_real_numbers(tmp_path):
+    """Whole numbers, as a missing value leaves them; another spelling of a plate is warned of."""
+    kinds = {
+        "line": (["A", "B"], "categorical"),
+        "batch": ([1, 2, None], "float"),
+        "name": (["d1", "D1 "], "string"),
+    }
+    obs = obs_of(60, **kinds)
+    write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs)
+    request = request_for(tmp_path, {})
+    for column, values in (("batch", ("1", "2")), ("name", ("d1", "D1 "))):
+        for plate, value in zip(request["plates"], values, strict=True):
+            plate |= {"plate": value, "select": {"plate": {"column": column, "value": value}}}
+        errors, warnings, plates = check_atlas(request)
+        assert errors == []
+        counts = obs[column].map(str if column == "name" else "{:.0f}".format).value_counts()
+        assert [plate["n_cells"] for plate in plates] == [counts[value] for value in values]
+        line = "atlas: plate_column: the plates"
+        assert [line for warning in warnings if line in warning] == [line] * (column == "name")
+    request["plates"][0]["select"]["plate"]["value"] = "d3"
+    assert "obs column 'name' has no value 'd3' (it has: D1 , d1)" in check_atlas(request)[0][0]

@@ -95,6 +95,16 @@ def test_what_may_be_one_name():
     ]  # fmt: skip
 
 
+def test_text_for_a_missing_value_is_warned_of(tmp_path):
+    obs = pd.DataFrame({"line": ["nan"] * 3 + ["None", "A", "nano"]}, [f"c{k}" for k in range(6)])
+    write_atlas(tmp_path / "p.h5ad", counts_of(6, 4), obs)
+    census = Census({"line": {"column": "line"}})
+    with open_h5ad(tmp_path / "p.h5ad") as file:
+        census.add(file, "train")
+    words = [line.split(" is a class")[0] for line in census.missing_word_lines()]
+    assert words == ["tasks: line: 'None' (1 cells)", "tasks: line: 'nan' (3 cells)"]
+
+
 def test_the_census_warns_of_both_spellings_with_their_counts(tmp_path):
     """Of classes, and of values and keys of a lookup table that have other classes."""
     drugs = ["DMSO"] * 3 + ["dmso "] * 2 + ["x"] * 5

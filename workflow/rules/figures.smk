@@ -130,6 +130,7 @@ rule summary:
         history=of_every_training("history.csv"),
         scores=of_every_training("metrics.json")[:1],
         classes="<run>/classes.csv",
+        checked=CHECKED,
         comparison_figure="<run>/figures/comparison.svg",
         differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",

@@ -20,6 +20,8 @@ CATEGORIES = {
     "errors": "5 Errors",
 }
 PUBLISHED = [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
+# Cached results need not have what the check of the input noticed.
+CHECKED = ["<run>/checked.json"] if not cached_config or os.path.exists(f"{RUN}/checked.json") else []
 FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 

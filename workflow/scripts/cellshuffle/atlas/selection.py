@@ -21,12 +21,14 @@ class Selection:
 
     lacking: for each entry of `where`, the cells of the plate (and side of the split) that it leaves out
     divided: Counter of the cells of each value of the split's column, None for cells without one
+    beside: {plate: cells} of all plates in the same column of the file
     """
 
     rows: np.ndarray | None = None
     genes: np.ndarray | None = None
     lacking: list = field(default_factory=list)
     divided: Counter = field(default_factory=Counter)
+    beside: dict = field(default_factory=dict)
 
 
 def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
@@ -44,7 +46,9 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
         columns = _gene_columns(file, layer, genes) if genes else None
         if not (plate or where or split):
             return Selection(None, columns)
-        here = _plate_mask(file, plate) if plate else np.ones(n_rows(member(file, "obs")), bool)
+        here, beside = np.ones(n_rows(member(file, "obs")), bool), {}
+        if plate:
+            here, beside = _of_plate(file, plate)
         side, divided = here, Counter()
         masks = [has_value(file, **entry) for entry in where]
         if split and "column" in split:
@@ -53,7 +57,8 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
         elif split:
             side = here & _drawn(len(here), source, plate, split)
     lacking = [int((side & ~mask).sum()) for mask in masks]
-    return Selection(np.flatnonzero(np.logical_and.reduce([side, *masks])), columns, lacking, divided)
+    rows = np.flatnonzero(np.logical_and.reduce([side, *masks]))
+    return Selection(rows, columns, lacking, divided, beside)
 
 
 def sides_of(split):
@@ -65,16 +70,17 @@ def sides_of(split):
     return sides
 
 
-def _plate_mask(file, plate):
-    codes, values = column_codes(file, plate["column"])
-    mask = (codes >= 0) & (values == str(plate["value"]))[codes] if len(values) else codes >= 0
-    if not mask.any():
-        there = ", ".join(values[:20])
+def _of_plate(file, plate):
+    """The cells of a plate, and {plate: cells} of all in the column."""
+    codes, names = column_codes(file, plate["column"])
+    counts = count_names(codes, names)
+    if plate["value"] not in counts:
+        there = ", ".join(list(counts)[:20]) + ", ..." * (len(counts) > 20)
         raise InputError(
             f"{file.filename}: obs column '{plate['column']}' has no value '{plate['value']}' "
             f"(it has: {there})"
         )
-    return mask
+    return np.append(names == plate["value"], False)[codes], counts
 
 
 def has_value(file, column, values):

@@ -124,7 +124,7 @@ def _lines(error):
             types = [limit] if isinstance(limit, str) else limit
             hint = NUMBER_AS_TEXT if _is_number(wrong) else ""
             if "string" in types and not isinstance(wrong, str | list | dict | None):
-                hint = "; put it in quotes"
+                hint = "; put it in quotes" + ", after --config !!str before it" * (where == "run")
             shown = wrong if isinstance(wrong, datetime.date) else repr(wrong)
             yield f"{where}: {shown} is not {' or '.join(TYPE_NAMES[name] for name in types)}{hint}"
         case "enum":

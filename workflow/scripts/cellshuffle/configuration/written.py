@@ -95,4 +95,6 @@ def _misread(node, types):
     allowed = kind == "int" or kind in types
     if allowed and (kind == "null" or node.value == str(value) or node.value.lower() in TRUE_OR_FALSE):
         return None
-    return {"null": "nothing", "timestamp": f"the date {value}"}.get(kind, repr(value))
+    if kind == "float" and value.is_integer():
+        value = int(value)
+    return {"null": "nothing", "timestamp": f"the date {value}"}.get(kind, str(value))

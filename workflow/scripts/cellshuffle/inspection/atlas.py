@@ -63,6 +63,7 @@ class Inspected:
     n_genes: int  # of the selection
     left_out: dict  # {task: cells that are left out, since they have no label of it}
     divided: Counter  # cells of each value of the split's column, on either side
+    beside: dict  # {plate: cells} of all plates in the same obs column
 
     def n_values(self):
         """Stored values of the selected cells and genes, were they spread evenly."""
@@ -137,7 +138,7 @@ def _inspected(entry, matrix, chosen):
     n_cells = matrix.n_cells if chosen.rows is None else len(chosen.rows)
     n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
     left_out = dict(zip(entry["select"].get("labelled", ()), chosen.lacking, strict=True))
-    return Inspected(entry, matrix, n_cells, n_genes, left_out, chosen.divided)
+    return Inspected(entry, matrix, n_cells, n_genes, left_out, chosen.divided, chosen.beside)
 
 
 def check_file(path):

@@ -10,7 +10,7 @@ from cellshuffle.atlas.names import count_names
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import cells_kept, read_codes, unlabelled_line
-from cellshuffle.labels.spelling import spelling_line, spellings
+from cellshuffle.labels.spelling import MISSING_WORDS, plain, spelling_line, spellings
 from cellshuffle.labels.weights import MAX_COMBINATIONS
 
 NO_LIMIT = {"train": None, "test": None}
@@ -131,6 +131,16 @@ class Census:
                 classes = {self._class_of(name, value) for value in group}
                 if len(classes) > 1 and any(value in counts for value in group):
                     yield f"{of}: the keys {spelling_line(group, counts)}"
+
+    def missing_word_lines(self):
+        """Warnings about classes that look like missing values written as text."""
+        for task in self.tasks:
+            counts = sum((classes[task] for classes in self.classes.values()), Counter())
+            for name in sorted(name for name in counts if plain(name) in MISSING_WORDS):
+                yield (
+                    f"tasks: {task}: {name!r} ({counts[name]:,} cells) is a class, though it looks like a "
+                    "missing value; where it is one, make it one in the file"
+                )
 
     def only_in_test(self):
         """{task: sorted classes of test cells that no train cell has}, of tasks that have any."""

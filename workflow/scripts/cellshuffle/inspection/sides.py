@@ -4,7 +4,7 @@ from collections import Counter
 
 from cellshuffle.atlas.selection import sides_of
 from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
-from cellshuffle.labels.spelling import plain, quoted
+from cellshuffle.labels.spelling import plain, quoted, spelling_line, spellings
 from cellshuffle.phrasing import join_words
 
 SPLITS = ("train", "test")
@@ -72,7 +72,8 @@ def warnings_of(plates, census):
 
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
-    return [*_few_test_cells(census), *_left_out(plates), *_empty_sides(plates), *census.spelling_lines()]
+    cells = [*_few_test_cells(census), *_left_out(plates), *_empty_sides(plates)]
+    return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 
 
 def _few_test_cells(census):
@@ -111,6 +112,16 @@ def _empty_sides(plates):
             names = [name.removesuffix(f"-{split}") for name in empty]
             names = join_words(names[:5]) + (" ..." if len(names) > 5 else "")
             yield f"atlas: {len(empty)} of {len(of_split)} plates without {split} cells: {names}"
+
+
+def _plate_spellings(plates):
+    """Lines on plates in an obs column that may be one in several spellings, one of which is used."""
+    files = {plate.entry["source"]: Counter(plate.beside) for plate in plates}
+    counts = sum(files.values(), Counter())
+    used = {plate.entry["select"]["plate"]["value"] for plate in plates if plate.beside}
+    for group in spellings(counts):
+        if used.intersection(group):
+            yield f"atlas: plate_column: the plates {spelling_line(group, counts)}"
 
 
 def _unseen(census):

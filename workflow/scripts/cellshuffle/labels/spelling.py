@@ -5,6 +5,9 @@ import unicodedata
 from cellshuffle.atlas.names import whole_number
 from cellshuffle.phrasing import join_words
 
+# What programs write for a missing value where a column is text.
+MISSING_WORDS = {"nan", "nat", "none", "null", "na", "n/a", "<na>", ""}
+
 
 def plain(name):
     """What all spellings of a name have in common.

@@ -81,6 +81,7 @@ def risks(survey, costs, config, device):
             f"{costs['jobs_at_once']} training(s) at once ask for {size(costs['memory'])} of memory each, "
             f"this machine has {size(costs['machine_memory'])}. Give fewer --cores, or --resources mem_mb=..."
         )
+    texts += survey.notes
     slow = {n: c["training"] for n, c in costs["strategies"].items() if c["training"] > DAY}
     if slow:
         worst = max(slow, key=slow.get)
@@ -102,7 +103,6 @@ def risks(survey, costs, config, device):
         texts.append(
             "The configuration asks for a GPU and this machine has none: the times are those of its CPU."
         )
-    texts += survey.notes
     counts, baseline = survey.combinations, config["weights"]["min_count_baseline"]
     if counts is not None and len(counts) > 1 and baseline > 2 * counts.max():
         texts.append(

@@ -52,6 +52,8 @@ def answers_page(results, settings):
         html.heading("How it was done"),
         html.plain_table(["Strategy", "Sampler of scDataset", "Settings"], answers.strategy_rows(config)),
         html.paragraph(*answers.training(settings)),
+        html.heading("What the check of the input noticed") if results.warnings else "",
+        html.bullets(results.warnings) if results.warnings else "",
     ]
     return "".join(parts) + "\n"
 

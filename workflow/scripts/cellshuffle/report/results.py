@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cellshuffle.analysis.comparison import baseline_of, job_of, read_predictions, read_table
+from cellshuffle.files import read_json
 
 
 def macro_f1(table, task=None):
@@ -20,6 +21,7 @@ class Results:
     files: an object whose attributes are paths, such as a rule's `input`. `metrics`, `comparison`,
     `classes` and `combinations` are one path; `published` is a list of one path or none; `history` and
     `predictions` are lists with a path for every training; `plates`, `entropy` and `draws` (of diversity/)
+    `checked` is a list of the check's file, or of none; `history` and `predictions`
     are lists with a path for every strategy. A result whose path is missing cannot be used.
     config: the configuration's keys that rules/outputs.smk selects for the report.
     """
@@ -28,6 +30,11 @@ class Results:
         self.files, self.config = files, config
         self.strategies, self.tasks = list(config["strategies"]), list(config["tasks"])
         self.baseline = baseline_of(config)
+
+    @cached_property
+    def warnings(self):
+        """Lines on what the check of the input noticed, such as cells that are left out."""
+        return [line for path in getattr(self.files, "checked", []) for line in read_json(path)["warnings"]]
 
     @cached_property
     def metrics(self):
