@@ -12,45 +12,43 @@ ifneq ($(words $(CURDIR)),1)
 $(error Snakemake cannot start jobs in a folder with a space in its path: move the clone out of "$(CURDIR)")
 endif
 
-# The folder of the run, its name read as Snakemake reads it, once, when the environment is there.
-READ_RUN = from sys import argv; from snakemake.common.configfile import load_configfile as load; \
-	print(load(argv[1]).get("run", "demo"))
-FIND_RUN = results/$(shell $(BIN)/python -c '$(READ_RUN)' $(call quoted,$(CONFIG)) 2> /dev/null)
-RUN = $(eval RUN := $$(FIND_RUN))$(RUN)
+# The folder of the run; one line where the configuration cannot be read.
+RUN = PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.configuration.reading $(call quoted,$(CONFIG))
 
 # Where there are GPUs, a training each: they are not shared.
 GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 
-# Snakemake's own words are left out; what the jobs and workflow/rules/messages.smk say is shown. Where Snakemake
-# could not even begin, a dry run tells why.
-SNAKEMAKE = $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores
-REASON = { $(SNAKEMAKE) 1 --dry-run --quiet host progress reason rules -- $(1) 2>&1 \
-	| sed -n '/^[A-Z][A-Za-z]*\(Error\|Exception\)/,$$p' | grep -v '^  File ' >&2; exit 1; }
+# The settings of profiles/default, without the line that Snakemake prints about a profile. Snakemake itself is
+# silent; what the jobs and workflow/rules/messages.smk say is shown, its errors among it.
+SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) \
+	--workflow-profile none --rerun-incomplete --keep-going --quiet all
 
 BENCHES := bench-loaders bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 
+# Run the workflow, then bind its report, in one process; $$run is then the folder of the run.
+WHOLE_RUN = run="$$($(RUN))" && $(SNAKEMAKE) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) \
+	--report "$$run/report.html" --report-stylesheet workflow/report/report.css --report-after-run
+
 run: env
-	@CELLSHUFFLE_SPEAKS=1 $(SNAKEMAKE) $(CORES) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) --quiet all || $(call REASON,all)
-	@$(SNAKEMAKE) 1 --quiet all --report $(RUN)/report.html --report-stylesheet workflow/report/report.css
-	@sed '/^## Every score/,$$d' $(RUN)/comparison.md
-	@echo "table    $(RUN)/comparison.md (every score) and comparison.csv"
-	@echo "figures  $(RUN)/figures/"
-	@echo "report   $(RUN)/report.html"
-	@echo "logs     $(RUN)/logs/"
+	@$(WHOLE_RUN) && sed '/^## Every score/,$$d' "$$run/comparison.md" && \
+	echo "table    $$run/comparison.md (every score) and comparison.csv" && \
+	echo "figures  $$run/figures/" && \
+	echo "report   $$run/report.html" && \
+	echo "logs     $$run/logs/"
 
 # Whether this machine reproduces the committed results of the demo, in one line.
-verify: run
-	@PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.verification $(RUN) results/reference
+verify: env
+	@$(WHOLE_RUN) && PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.verification "$$run" results/reference
 
 # Make the committed results again, from a fresh run of the demo.
-reference: run
-	PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.reference $(RUN) results/reference $(call quoted,$(CONFIG))
+reference: env
+	@$(WHOLE_RUN) && PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.analysis.reference "$$run" results/reference $(call quoted,$(CONFIG))
 
 # What a run will cost on this machine, before it is started; takes seconds.
 plan: env
-	@$(SNAKEMAKE) $(CORES) --quiet all -- plan || $(call REASON,plan)
+	@$(RUN) > /dev/null && $(SNAKEMAKE) -- plan
 
 # A configuration draft for a folder of h5ad files: `make config ATLAS=folder`, CONFIG=... names the file.
 config: env
@@ -97,7 +95,7 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --workflow-profile none --lint
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 
 format: env

@@ -3,6 +3,10 @@
 # `snakemake --report results/<run>/report.html` then binds them into a report.
 
 
+# As a module this workflow leaves the default target, and how Snakemake speaks and goes on, to its caller.
+is_module = not workflow.modifier.is_main_snakefile()
+target_of_caller = workflow.default_target
+
 # A configuration given with --configfile stands alone; it is not mixed with the demo's.
 if not workflow.config_settings.configfiles:
 
@@ -34,17 +38,13 @@ include: "workflow/rules/messages.smk"
 report: "workflow/report/workflow.rst"
 
 
-localrules:
-    all,
-    figures,
-
-
 # Tables and figures alone: from cached results nothing is trained, no plate is needed.
 rule figures:
     input:
         "<run>/comparison.md",
         FIGURES,
         PAGES,
+    localrule: True
 
 
 # Tables and figures of the whole comparison.
@@ -54,3 +54,8 @@ rule all:
         "<run>/metrics.csv",
         "<run>/comparison.csv",
         rules.figures.input,
+    localrule: True
+
+
+if is_module:
+    workflow.default_target = target_of_caller

@@ -58,15 +58,28 @@ def answer(connection, listener):
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = arguments
+    answer_before_exit(lines)
     if arguments[0] != "snakemake":
-        end_after(lambda: runpy.run_path(arguments[0], run_name="__main__"), lines)
+        end_after(lambda: runpy.run_path(arguments[0], run_name="__main__"))
     if "PYTHONPATH" not in environment:  # which only a Python that starts reads
         sys.executable += f" -IS {__file__} {address}"
-    end_after(snakemake.cli.main, lines)
+    end_after(snakemake.cli.main)
 
 
-def end_after(function, lines):
-    """Call, send the exit code, and end without taking apart all that is imported, which takes a second."""
+def answer_before_exit(lines):
+    """Have `os._exit`, with which a job may end, send its exit code first."""
+    leave, process = os._exit, os.getpid()
+
+    def answered(code):
+        if os.getpid() == process:
+            print(code, file=lines, flush=True)
+        leave(code)
+
+    os._exit = answered
+
+
+def end_after(function):
+    """Call, and end without taking apart all that is imported, which takes a second."""
     code = 0
     try:
         function()
@@ -80,7 +93,6 @@ def end_after(function, lines):
         code = 1
     atexit._run_exitfuncs()
     sys.stdout.flush()
-    print(code, file=lines, flush=True)
     os._exit(code)
 
 

@@ -65,8 +65,8 @@ def rules():
 
 
 def modules(script):
-    """Files that a script runs: itself, and the modules that `figure` imports by the name of its rule."""
-    by_name = LIBRARY.glob("cellshuffle/report/figures/*.py") if script == "figure" else []
+    """Files that a script runs: itself, and the modules that `draw_figures` imports by name."""
+    by_name = LIBRARY.glob("cellshuffle/report/figures/*.py") if script == "draw_figures" else []
     return [LIBRARY / f"{script}.py", *by_name]
 
 

@@ -1,5 +1,6 @@
 """The fused model is four linear heads with four cross-entropies, and scores are scikit-learn's."""
 
+import copy
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.atlas.plates import Rows
+from cellshuffle.training.adam import Adam
 from cellshuffle.training.counts import DenseCounts, SparseCounts, transformed
 from cellshuffle.training.model import heads_of, initial_parameters, losses_and_gradient
 from hypothesis import given
@@ -152,3 +154,22 @@ def test_losses_of_large_batches_do_not_depend_on_threads():
         found.append(losses_and_gradient(logits.clone(), labels, 70_001, tasks)[0].item())
     torch.set_num_threads(threads)
     assert len(set(found)) == 1
+
+
+def test_the_optimiser_is_that_of_pytorch_to_the_bit():
+    """Also once its state has been saved and read."""
+    generator = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=generator) for shape in ((30, 8), (8,))]
+    ours, theirs = ([part.clone() for part in start] for _ in range(2))
+    optimiser, reference = Adam(ours, 1e-2), torch.optim.Adam(theirs, lr=1e-2, fused=True)
+    for step in range(6):
+        if step == 3:
+            again = Adam(ours, 1e-2)
+            again.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+            optimiser = again
+        for own, other in zip(ours, theirs, strict=True):
+            own.grad = torch.randn(own.shape, generator=generator) * 10.0**step
+            other.grad = own.grad.clone()
+        optimiser.step()
+        reference.step()
+    assert all(map(torch.equal, ours, theirs)) and not torch.equal(ours[0], start[0])

@@ -14,14 +14,12 @@ if ATLAS["pack"] and workflow.is_main_process and has_h5py:
 # runs, Snakemake does not look at settings that have changed. Labels depend on the check itself.
 if not os.path.exists(f"{this_run.packed_folder}/checked"):
 
-    localrules:
-        pass_check,
-
     rule pass_check:
         input:
             "<run>/checked.json",
         output:
             touch("<packed>/checked"),
+        localrule: True
 
 
 # Rewrite a plate, uncompressed and contiguous, with the cells and genes that the configuration keeps.

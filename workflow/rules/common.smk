@@ -28,7 +28,9 @@ sys.path.insert(0, str(root / "workflow" / "scripts"))
 from cellshuffle import __version__
 from cellshuffle.configuration import schema as configuration
 from cellshuffle.configuration import consistency, written
+from cellshuffle.configuration.reading import read_config
 from cellshuffle.configuration.run import Run
+from cellshuffle.errors import InputError
 from cellshuffle.loading import samplers
 from cellshuffle.training.settings import Execution, Recipe
 from cellshuffle.configuration import sweep
@@ -53,6 +55,11 @@ def stop_on(problems):
 
 
 for path in [] if cached_config else workflow.configfiles:
+    try:
+        if not is_module:  # what a caller's file may hold is the caller's business
+            read_config(path)
+    except InputError as error:
+        stop_on([str(error)])
     configuration_text = Path(path).read_text(encoding="utf-8")
     stop_on(f"{path}: {line}" for line in written.repeated_keys(configuration_text))
     stop_on(f"{path}: {line}" for line in written.misread_names(configuration_text))
@@ -130,12 +137,6 @@ def plate_paths(split):
     return lambda wildcards: paths if ATLAS["pack"] else existing(paths)
 
 
-def strategy_entry(wildcards):
-    """A strategy's own keys, batch size and fetch factor left to the training settings."""
-    entry = config["strategies"][wildcards.strategy]
-    return {key: value for key, value in entry.items() if key not in samplers.LOADING}
-
-
 def training_recipe(wildcards):
     """All that decides the numbers of a training besides its files."""
     return asdict(Recipe.from_config(config, wildcards.strategy, int(wildcards.seed)))
@@ -160,10 +161,12 @@ def plates_of_columns(wildcards):
     return {"train": plate_paths("train")(wildcards)} if this_run.balanced_columns else {}
 
 
-def order_settings(wildcards):
-    """What decides the order of cells, besides the strategy's own keys."""
-    loading = samplers.loading_of(config["strategies"][wildcards.strategy], config["training"])
-    return loading | {"seed": SEEDS[0], "balance": this_run.balanced_labels}
+def order_settings():
+    """What decides the order of cells, by strategy: its own keys, with batch size and fetch factor."""
+    return {
+        name: entry | samplers.loading_of(entry, config["training"])
+        for name, entry in config["strategies"].items()
+    }
 
 
 include: "resources.smk"

@@ -1,30 +1,35 @@
 # How mixed the minibatches of every strategy are.
 
 
-# What a strategy's minibatches hold in the first epoch, from the order of cells and their labels.
+# What every strategy's minibatches hold in the first epoch, from the order of cells and their labels.
 rule diversity:
     input:
-        unpack(weights_of),
         unpack(plates_of_columns),
         classes="<run>/labels/classes.json",
         labels="<run>/labels/train.npy",
         plates="<run>/labels/plates.csv",
+        weights=(
+            [f"{RUN}/weights/cells.npy"]
+            if any(map(samplers.is_weighted, config["strategies"].values()))
+            else []
+        ),
     output:
-        entropy="<run>/diversity/{strategy}/entropy.csv",
-        plates="<run>/diversity/{strategy}/plates.csv",
-        draws="<run>/diversity/{strategy}/draws.csv",
+        entropy=of_every_strategy("entropy.csv"),
+        plates=of_every_strategy("plates.csv"),
+        draws=of_every_strategy("draws.csv"),
     log:
-        "<run>/logs/diversity/{strategy}.log",
+        "<run>/logs/diversity.log",
     benchmark:
-        "<run>/benchmarks/diversity/{strategy}.tsv"
+        "<run>/benchmarks/diversity.tsv"
     conda:
         "../../envs/train.yaml"
     threads: 1
     resources:
-        **CELLS,
+        **(CELLS | {"runtime": diversity_runtime}),
     params:
         version=__version__,
-        entry=strategy_entry,
-        settings=order_settings,
+        strategies=order_settings(),
+        seed=SEEDS[0],
+        balance=this_run.balanced_labels,
     script:
         "../scripts/diversity.py"

@@ -1,125 +1,64 @@
-# The figures, each drawn by a rule of its own from CSV and NPZ files of the run, and the report's pages.
+# The figures, drawn from CSV and NPZ files of the run, and the report's pages.
+
+# {figure: (module of cellshuffle.report.figures, category and title in the report)}; a job draws all figures of a
+# kind, since most of its time goes into starting.
+FIGURES_OF_TABLES = {
+    "comparison": ("comparison", "scores", "Macro F1 of every strategy and task"),
+    "differences": ("differences", "scores", "Differences from the baseline, with intervals"),
+    "learning_curves": ("learning_curves", "scores", "Learning curves"),
+    "cost": ("cost", "cost", "Cost of every strategy"),
+    "tradeoff": ("tradeoff", "cost", "Score against throughput"),
+    "why": ("why", "why", "Why the order matters"),
+    "weights": ("weights", "why", "Weights and draws"),
+    "class_f1": ("class_f1", "errors", "F1 of every class"),
+}
+if config["sweep"]:
+    FIGURES_OF_TABLES["sweep"] = ("sweep", "cost", "Sweep of block size and fetch factor")
+CONFUSIONS = {f"confusion_{task}": ("confusion", "errors", f"Confusions of {task}") for task in TASKS}
+FIGURES = figure_paths({**FIGURES_OF_TABLES, **CONFUSIONS})
 
 
-# Macro F1 by strategy and task: every seed, mean and spread. The module cellshuffle.report.figures.<name> draws
-# the figure of a rule figure_<name>; the rules below inherit from this one what they do not set.
-rule figure_comparison:
+# Scores, differences, learning curves, cost, what the minibatches hold, weights, classes.
+rule draw_figures:
     input:
         metrics="<run>/metrics.csv",
         comparison="<run>/comparison.csv",
         published=PUBLISHED,
+        history=of_every_training("history.csv"),
+        plates=of_every_strategy("plates.csv"),
+        entropy=of_every_strategy("entropy.csv"),
+        draws=of_every_strategy("draws.csv"),
+        combinations="<run>/weights/combinations.csv",
+        classes="<run>/classes.csv",
     output:
-        **figure("comparison", "scores", "Macro F1 of every strategy and task"),
+        **figure_outputs(FIGURES_OF_TABLES),
     log:
-        "<run>/logs/figure_comparison.log",
+        "<run>/logs/draw_figures.log",
     conda:
         "../../envs/figures.yaml"
     threads: 1
     resources:
         **TINY,
     params:
+        figures=FIGURES_OF_TABLES,
         config=REPORT_CONFIG,
     script:
-        "../scripts/figure.py"
+        "../scripts/draw_figures.py"
 
 
-# Differences from the baseline strategy, with their intervals.
-use rule figure_comparison as figure_differences with:
-    input:
-        comparison="<run>/comparison.csv",
-    output:
-        **figure("differences", "scores", "Differences from the baseline, with intervals"),
-    log:
-        "<run>/logs/figure_differences.log",
-
-
-# Score and loss against cells seen and against training time.
-use rule figure_comparison as figure_learning_curves with:
-    input:
-        history=of_every_training("history.csv"),
-    output:
-        **figure("learning_curves", "scores", "Learning curves"),
-    log:
-        "<run>/logs/figure_learning_curves.log",
-
-
-# Throughput, time to a score, waiting for data, memory.
-use rule figure_comparison as figure_cost with:
-    input:
-        history=of_every_training("history.csv"),
-        comparison="<run>/comparison.csv",
-    output:
-        **figure("cost", "cost", "Cost of every strategy"),
-    log:
-        "<run>/logs/figure_cost.log",
-
-
-# Score against throughput.
-use rule figure_cost as figure_tradeoff with:
-    output:
-        **figure("tradeoff", "cost", "Score against throughput"),
-    log:
-        "<run>/logs/figure_tradeoff.log",
-
-
-# The order of plates over an epoch and how mixed the minibatches are.
-use rule figure_comparison as figure_why with:
-    input:
-        plates=of_every_strategy("plates.csv"),
-        entropy=of_every_strategy("entropy.csv"),
-        combinations="<run>/weights/combinations.csv",
-        comparison="<run>/comparison.csv",
-    output:
-        **figure("why", "why", "Why the order matters"),
-    log:
-        "<run>/logs/figure_why.log",
-
-
-# Sampling weights, and how often rare and common combinations are drawn.
-use rule figure_comparison as figure_weights with:
-    input:
-        draws=of_every_strategy("draws.csv"),
-        combinations="<run>/weights/combinations.csv",
-    output:
-        **figure("weights", "why", "Weights and draws"),
-    log:
-        "<run>/logs/figure_weights.log",
-
-
-# F1 of every class.
-use rule figure_comparison as figure_class_f1 with:
-    input:
-        classes="<run>/classes.csv",
-    output:
-        **figure("class_f1", "errors", "F1 of every class"),
-    log:
-        "<run>/logs/figure_class_f1.log",
-
-
-# What the classes of one task are taken for, a matrix per strategy.
-use rule figure_comparison as figure_confusion with:
+# What the classes of every task are taken for, a matrix a strategy: from the predictions of all test cells.
+use rule draw_figures as draw_confusions with:
     input:
         predictions=of_every_training("predictions.npz"),
     output:
-        **figure("confusion_{task}", "errors", "Confusions of {task}", "confusion"),
+        **figure_outputs(CONFUSIONS),
     log:
-        "<run>/logs/figure_confusion_{task}.log",
+        "<run>/logs/draw_confusions.log",
     resources:
         **(TINY | {"mem_mb": cells_mem_mb}),
-
-
-if config["sweep"]:
-
-    # Heat maps over block size and fetch factor: throughput, diversity, score.
-    use rule figure_comparison as figure_sweep with:
-        input:
-            history=of_every_training("history.csv"),
-            entropy=of_every_strategy("entropy.csv"),
-            comparison="<run>/comparison.csv",
-        output:
-            **figure("sweep", "cost", "Sweep of block size and fetch factor"),
-        log:
-            "<run>/logs/figure_sweep.log",
+    params:
+        figures=CONFUSIONS,
+        config=REPORT_CONFIG,
 
 
 # The answers in sentences, the comparison as a sortable table, and the settings: pages of the report.

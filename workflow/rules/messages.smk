@@ -1,9 +1,15 @@
 # What a run prints when it starts, ends and fails. `--quiet` and `--quiet all` silence all but failures, except
 # under `make run`, which silences Snakemake, prints the end itself, and wants the rest printed here.
+from snakemake.logging import logger
+
 from cellshuffle.jobs import messages
 from cellshuffle.jobs.preemption import requeue_preempted
 
 under_make = "CELLSHUFFLE_SPEAKS" in os.environ
+
+# What Snakemake raises is said once, in our words; its own log file keeps its own.
+if workflow.is_main_process and not is_module and not workflow.output_settings.verbose:
+    messages.speak_for_snakemake(logger)
 
 
 def show(lines):
@@ -48,15 +54,18 @@ onstart:
     if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
         requeue_preempted(workflow.workdir_init)
     rules_to_run = [job.rule.name for job in workflow.dag.needrun_jobs()]
+    if workflow.is_main_process:  # the jobs of a cluster have another terminal
+        messages.announce_trainings(RUN, rules_to_run.count("train") if workflow.local_exec else 0)
     if not is_quiet() and set(rules_to_run) != {"plan"}:
         n_plates = sum(map(len, this_run.plates.values()))
         show(messages.start_lines(RUN, config, n_plates, n_cells(), rules_to_run))
 
 
 onsuccess:
-    if not is_quiet() and not under_make and os.path.exists(f"{RUN}/comparison.md"):
-        show(messages.end_lines(RUN))
+    rules_of_targets = {job.rule.name for job in workflow.dag.jobs}
+    if not is_quiet() and not under_make and rules_of_targets != {"plan"}:
+        show(messages.end_lines(RUN, rules_of_targets))
 
 
 onerror:
-    show(messages.failure_lines(failed_jobs()))
+    show(messages.failure_lines(failed_jobs(), seen=workflow.local_exec))

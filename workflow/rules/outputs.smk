@@ -22,7 +22,6 @@ CATEGORIES = {
 PUBLISHED = [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 # Cached results need not have what the check of the input noticed.
 CHECKED = ["<run>/checked.json"] if not cached_config or os.path.exists(f"{RUN}/checked.json") else []
-FIGURES = []  # all files of the figures of this run; every call of `figure` adds its own
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 
 
@@ -46,9 +45,14 @@ def in_report(path, caption, category, title):
     )
 
 
-def figure(name, category, title, caption=None):
-    """The three output files of a figure; the SVG goes into the report."""
-    path = f"<run>/figures/{name}"
-    FIGURES.extend(expand([f"{path}.svg", f"{path}.pdf", f"{path}.png"], task=TASKS))
-    svg = in_report(f"{path}.svg", caption or name, category, title)
-    return {"svg": svg, "pdf": f"{path}.pdf", "png": f"{path}.png"}
+def figure_paths(figures):
+    """The files of figures."""
+    return expand("<run>/figures/{figure}.{format}", figure=figures, format=["svg", "pdf", "png"])
+
+
+def figure_outputs(figures):
+    """The output files of a rule that draws figures, by name and format; the SVGs go into the report."""
+    outputs = {f"{Path(path).stem}_{path[-3:]}": path for path in figure_paths(figures)}
+    for name, (module, category, title) in figures.items():
+        outputs[f"{name}_svg"] = in_report(outputs[f"{name}_svg"], module, category, title)
+    return outputs

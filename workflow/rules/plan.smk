@@ -2,14 +2,11 @@
 from types import SimpleNamespace
 
 
-localrules:
-    plan,
-
-
 # Count cells and classes, time the real code for some seconds, and print the plan: `make plan CONFIG=...`.
 rule plan:
     log:
         "<run>/logs/plan.log",
+    localrule: True
     conda:
         "../../envs/train.yaml"
     threads: 1

@@ -139,6 +139,11 @@ def cells_runtime(wildcards, attempt):
     return for_attempt(10 + all_cells() / READ_RATE / 60, attempt)
 
 
+def diversity_runtime(wildcards, attempt):
+    """The order of an epoch of every strategy, one after the other."""
+    return for_attempt(10 + len(STRATEGIES) * all_cells() / READ_RATE / 60, attempt)
+
+
 def cells_disk_mb(wildcards, attempt):
     return for_attempt(all_cells() * WEIGHTED_ORDER_BYTES / 1e6, 1)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from cellshuffle.jobs.gpus import claim_gpus
 from cellshuffle.jobs.locks import alone_in
-from cellshuffle.jobs.run import run_rule
+from cellshuffle.jobs.run import run_rule, show_by
 from cellshuffle.jobs.staging import stage
+from cellshuffle.jobs.trainings import TrainingLines
 from cellshuffle.training.launch import launch
 from cellshuffle.training.settings import Execution
 
@@ -16,6 +17,7 @@ def main(snakemake):
     world_size = recipe["world_size"]
     outputs = {name: str(path) for name, path in snakemake.output.items()}
     folder = Path(outputs["metrics"]).parent
+    show_by(TrainingLines(outputs["metrics"]).shown)
     train, test = list(snakemake.input.train), list(snakemake.input.test)
     with alone_in(folder), stage([*train, *test], execution.scratch) as plates:
         if recipe["device"] != "cpu" and execution.nodes == 1:

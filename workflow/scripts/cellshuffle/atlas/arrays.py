@@ -66,10 +66,12 @@ class Mapped:
     def read(self, starts, stops):
         """Announce the sorted intervals to the kernel; return what to gather them from, and where.
 
-        Long full stretches are gathered from the map, scattered cells by reading: a page fault
-        would map 16 pages for the one or two of a cell, and each 2 MB touched keep a page table.
+        Small datasets and long full stretches are gathered from the map, other scattered cells by reading: a
+        page fault would map 16 pages for the one or two of a cell, and each 2 MB touched keep a page table.
         """
         size = self.dtype.itemsize
+        if self.array.nbytes <= RESIDENT_BYTES:
+            return self.array, starts
         first = (self.offset + starts * size) // PAGE * PAGE
         last = self.offset + stops * size
         apart = np.flatnonzero(first[1:] > np.maximum.accumulate(last)[:-1] + ANNOUNCE_GAP)

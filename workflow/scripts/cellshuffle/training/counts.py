@@ -38,8 +38,9 @@ class SparseCounts:
         """
         gradient = gradient.numpy()
         if previous is not None:
-            stale = np.setdiff1d(previous.expressed, self.expressed, assume_unique=True)
-            gradient[stale] = 0
+            written = np.zeros(len(gradient), bool)
+            written[self.expressed] = True
+            gradient[previous.expressed[~written[previous.expressed]]] = 0
         rows = _csr_product(self.gene_values, self.cells, self.gene_offsets, from_above)
         gradient[self.expressed] = rows.numpy()
 

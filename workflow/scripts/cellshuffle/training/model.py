@@ -100,12 +100,18 @@ def losses_and_gradient(logits, labels, n_cells, heads):
     several processes); heads: see `heads_of`.
     Returns ((n_tasks,) losses summed over the batch, (batch, n_columns) gradient).
     """
-    losses = []
+    sums, minus_one = [], logits.new_full((1, 1), -1.0).expand(len(labels), 1)
     for position, head in enumerate(heads):
-        block = log_softmax(logits[:, head.columns], dim=1)
+        columns = logits[:, head.columns]
+        block = log_softmax(columns, dim=1)
         label = labels[:, position, None]
-        chosen = block.gather(1, label).split(ONE_THREAD)
-        losses.append(-torch.stack([part.sum() for part in chosen]).sum())
-        gradient = block.exp_().scatter_add_(1, label, torch.full_like(label, -1, dtype=block.dtype))
-        logits[:, head.columns] = gradient / n_cells
-    return torch.stack(losses), logits
+        sums.append(_one_thread_sum(block.gather(1, label)))
+        torch.div(block.exp_().scatter_add_(1, label, minus_one), n_cells, out=columns)
+    return -torch.stack(sums), logits
+
+
+def _one_thread_sum(numbers):
+    """The sum, to the same bit for any number of threads."""
+    if len(numbers) <= ONE_THREAD:
+        return numbers.sum()
+    return torch.stack([part.sum() for part in numbers.split(ONE_THREAD)]).sum()

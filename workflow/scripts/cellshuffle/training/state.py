@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from cellshuffle.training.adam import Adam
 from cellshuffle.training.devices import device_of
 from cellshuffle.training.model import initial_parameters, padded
 
@@ -16,7 +17,7 @@ class State:
 
     weight: torch.Tensor  # (n_genes, n_columns) float32; .grad holds its gradient
     bias: torch.Tensor  # (n_columns,) float32
-    adam: torch.optim.Optimizer
+    adam: Adam
     losses: torch.Tensor  # (n_tasks,) float64, summed over the cells of this epoch
     epoch: int = 0
     step: int = 0  # batches of this epoch that the model has taken
@@ -76,7 +77,7 @@ def new_state(n_genes, heads, recipe):
     parameters = initial_parameters(n_genes, heads, recipe.seed)
     weight, bias = (padded(parameter).to(device) for parameter in parameters)
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
-    adam = torch.optim.Adam([weight, bias], lr=recipe.learning_rate, fused=True)
+    adam = Adam([weight, bias], recipe.learning_rate)
     losses = torch.zeros(len(heads), dtype=torch.float64, device=device)
     return State(weight, bias, adam, losses)
 

@@ -1,0 +1,22 @@
+"""Results of a run in; all figures of a kind, each in three formats, out."""
+
+import os
+from importlib import import_module
+
+from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.results import Results
+
+
+def main(snakemake):
+    os.environ.pop("MPLBACKEND", None)  # Jupyter's; Matplotlib cannot be imported where it is not installed
+    style = import_module("cellshuffle.report.figures.style")
+    results = Results(snakemake.input, snakemake.params.config)
+    for name, (module, _, _) in snakemake.params.figures.items():
+        draw = import_module(f"cellshuffle.report.figures.{module}").draw
+        task = [name.removeprefix("confusion_")] if module == "confusion" else []
+        paths = [snakemake.output[f"{name}_{format}"] for format in ("svg", "pdf", "png")]
+        with style.figure_style():
+            style.save(draw(results, *task), paths)
+
+
+run_rule(main, snakemake)  # noqa: F821
