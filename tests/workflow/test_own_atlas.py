@@ -138,6 +138,11 @@ def test_cells_without_a_label_and_plates_without_a_side(tmp_path):
     assert "warning: atlas: 2 of 4 plates without train cells: p1 and p4" in done.stdout
     left_out = {row["plate"]: row["left_out"] for row in read_json(run / "checked.json")["plates"]}
     assert left_out["p4-train"]["moa"] == N_CELLS and left_out["p4-test"] == {"line": 0, "moa": 0}
+    with open(tmp_path / "moa.csv", "a") as table:  # another table, other cells
+        table.write("d,w\n")
+    snakemake(tmp_path, config, "results/own/labels/train.npy")
+    packed = anndata.read_h5ad(run / "packed/platep4-train.h5ad", backed="r")
+    assert packed.n_obs == tables["p4"]["line"].notna().sum()
 
 
 def test_lookup_tables_of_every_kind(tmp_path):
