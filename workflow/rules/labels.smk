@@ -27,6 +27,7 @@ rule encode_labels:
         tasks=config["tasks"],
         plates=this_run.plates,
         max_cells=this_run.max_cells,
+        where=this_run.where,
         # Since it takes `input`, Snakemake does not compare it: packed plates may outlive the published ones.
         origins=lambda wildcards, input: this_run.origins(),
         stamps=[this_run.cell_order(), *map(this_run.stamp, this_run.lookup_tables)],
@@ -56,6 +57,7 @@ rule weigh_cells:
         version=__version__,
         balance=this_run.balanced_labels,
         stamps=this_run.cell_order() if this_run.balanced_columns else None,
+        where=this_run.where if this_run.balanced_columns else None,
         baseline=config["weights"]["min_count_baseline"],
     script:
         "../scripts/weigh_cells.py"

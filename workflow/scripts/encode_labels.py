@@ -12,14 +12,14 @@ from cellshuffle.packing.origin import check_origin, origin
 
 
 def main(snakemake):
-    tasks, max_cells = snakemake.params.tasks, snakemake.params.max_cells
+    tasks, max_cells, where = (snakemake.params[name] for name in ("tasks", "max_cells", "where"))
     paths = {split: list(snakemake.input[split]) for split in ("train", "test")}
     lookups = read_lookups(tasks)
     origins = snakemake.params.origins  # none of plates that are not packed
     for path, made_of in zip(paths["train"] + paths["test"], origins, strict=False):
         made_of = made_of | {"select": with_labels(made_of["select"], lookups)}
         check_origin(path, origin(**made_of))
-    labels = {split: plate_labels(paths[split], tasks, max_cells[split]) for split in paths}
+    labels = {split: plate_labels(paths[split], tasks, max_cells[split], where) for split in paths}
     classes = {task: class_names(labels["train"][task] + labels["test"][task]) for task in tasks}
     plates = []
     for split, pairs in labels.items():

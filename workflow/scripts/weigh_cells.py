@@ -12,7 +12,9 @@ def main(snakemake):
     classes = read_json(snakemake.input.classes)
     labels = load_npy(snakemake.input.labels)
     balance, baseline = snakemake.params.balance, snakemake.params.baseline
-    names, codes = balanced_codes(balance, classes, labels, list(snakemake.input.train))
+    names, codes = balanced_codes(
+        balance, classes, labels, list(snakemake.input.train), snakemake.params.where
+    )
     rows = combination_rows(codes, balance, names, baseline)
     write_rows(snakemake.output.combinations, rows)
     with atomic_write(snakemake.output.cells) as partial:

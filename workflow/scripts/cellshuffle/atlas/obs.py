@@ -1,7 +1,10 @@
 """Cells chosen by their obs columns, and these columns as codes, over several plates."""
 
+from contextlib import ExitStack
+
 import numpy as np
 
+from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.atlas.names import name_of
 from cellshuffle.atlas.selection import has_value
 from cellshuffle.atlas.tables import column_codes
@@ -10,33 +13,71 @@ from cellshuffle.errors import InputError
 SHOWN = 20  # values named in a message
 
 
-def where_masks(files, where, rows):
-    """A bool mask of the `rows` of every file: cells that have one of the values wanted in each column.
-
-    files: open h5ad files; rows: of each, sorted row numbers or a slice; where: {obs column: value or
-    values}, compared as text.
-    Raises InputError when a column or value is in none of the files, or no cell is left.
-    """
+def names_wanted(where):
+    """{obs column: [names]} of {obs column: value or values}; InputError when it is something else."""
     if not isinstance(where, dict):
         raise InputError(
             f"where: {where!r} is not {{obs column: value or values}}, such as {{'pass_filter': 'full'}}"
         )
-    masks = [True] * len(files)
-    for column, wanted in where.items():
-        several = np.iterable(wanted) and not isinstance(wanted, str | bytes)
-        wanted = [name_of(value) for value in (wanted if several else [wanted])]
+    several = {column: np.iterable(v) and not isinstance(v, str | bytes) for column, v in where.items()}
+    return {column: [name_of(v) for v in (w if several[column] else [w])] for column, w in where.items()}
+
+
+def where_words(where):
+    """What cells are asked for, in words: `pass_filter = full`."""
+    wanted = names_wanted(where)
+    return " and ".join(f"{column} = {' or '.join(map(str, names))}" for column, names in wanted.items())
+
+
+def where_mask(file, where):
+    """(n_cells,) bool: the cells of an open h5ad that have one of the values wanted in each column.
+
+    where: {obs column: value or values}, of which there is at least one column. Raises InputError when the
+    file lacks a column.
+    """
+    masks = [has_value(file, column, names) for column, names in names_wanted(where).items()]
+    return np.logical_and.reduce(masks)
+
+
+def absent_values(files, where):
+    """{(column, value wanted that no file has): the values there are}; files: open h5ad files."""
+    absent = {}
+    for column, names in names_wanted(where).items():
         there = sorted(set().union(*(column_codes(file, column)[1].tolist() for file in files)))
-        for value in wanted:
-            if value not in there:
-                raise InputError(
-                    f"where: no plate has the value {value!r} in obs column '{column}' "
-                    f"(they have: {', '.join(there[:SHOWN])})"
-                )
-        found = (has_value(file, column, wanted)[chosen] for file, chosen in zip(files, rows, strict=True))
-        masks = [mask & here for mask, here in zip(masks, found, strict=True)]
+        absent |= {(column, name): there for name in names if name not in there}
+    return absent
+
+
+def where_of(paths, where):
+    """`where` without the values that none of these plates has; those of a split need not have all."""
+    if not where:
+        return None
+    with ExitStack() as stack:
+        absent = absent_values([stack.enter_context(open_h5ad(path)) for path in paths], where)
+    wanted = names_wanted(where).items()
+    return {column: [name for name in names if (column, name) not in absent] for column, names in wanted}
+
+
+def absent_line(column, name, there):
+    """What is wrong with a value that no plate has."""
+    return (
+        f"where: no plate has the value {name!r} in obs column '{column}' (they have: "
+        f"{', '.join(there[:SHOWN])})"
+    )
+
+
+def where_masks(files, where, rows):
+    """A bool mask of the `rows` of every file: its `where_mask`.
+
+    files: open h5ad files; rows: of each, sorted row numbers or a slice. Raises InputError when a column is
+    not there, no cell is left, or none of the files has a value.
+    """
+    masks = [where_mask(file, where)[chosen] for file, chosen in zip(files, rows, strict=True)]
+    lines = [absent_line(*key, there) for key, there in absent_values(files, where).items()]
+    if lines:
+        raise InputError("\n".join(lines))
     if not any(np.any(mask) for mask in masks):
-        words = " and ".join(f"{column} = {value}" for column, value in where.items())
-        raise InputError(f"where: no cell of the plates has {words}")
+        raise InputError(f"where: no cell of the plates has {where_words(where)}")
     return masks
 
 

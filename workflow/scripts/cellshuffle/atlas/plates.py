@@ -138,7 +138,7 @@ class Plates:
     Attributes: `genes` ((n_genes,) str), `n_genes`, `classes` ({column: sorted names}).
 
     Memory: 8 bytes a cell for the row pointers of compressed plates, none for packed ones; 1 or 2 bytes a
-    cell and column of `obs`; 8 bytes a cell that is kept with `where`.
+    cell and column of `obs`; 4 bytes a cell that is kept with `where`.
     Raises InputError naming the plate that cannot be read or whose genes differ, or the gene, column or value
     that is not there.
 
@@ -205,7 +205,7 @@ class Plates:
             kept = (
                 np.flatnonzero(m) if isinstance(r, slice) else r[m] for m, r in zip(masks, rows, strict=True)
             )
-            self._keep(list(kept))
+            self._keep([rows.astype(np.int32) for rows in kept])
         if genes is not None:
             numbers = gene_numbers(self.genes, genes, self.plates[0].path)
             place = np.full(self.n_genes, -1)
@@ -243,7 +243,7 @@ class Plates:
         plates, arrays, pieces, starts, stops = [], [], [], [], []
         for number in np.flatnonzero(np.diff(edges)):
             rows = unique[edges[number] : edges[number + 1]] - self.offsets[number]
-            rows = rows if self.kept[number] is None else self.kept[number][rows]
+            rows = rows if self.kept[number] is None else self.kept[number][rows].astype(np.int64)
             pair, start, stop = self.plates[number].read(rows)
             pieces.append(np.full(len(rows), len(arrays)))
             plates.append(self.plates[number])

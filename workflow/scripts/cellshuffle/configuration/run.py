@@ -34,7 +34,8 @@ class Run:
     published: files of the plates in the order of the configuration, each once. gene_list: the file of
     `atlas: genes` in a list, which is empty without one. lookup_tables: files that tasks look their
     classes up in. labelled: tasks that leave out the cells without a label; selecting_tables: their lookup
-    tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
+    tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}. where:
+    {obs column: value or values} of the cells that the run reads, None: all.
     """
 
     def __init__(self, config):
@@ -60,6 +61,7 @@ class Run:
         lookups = [task["lookup"] for task in self.labelled.values() if task.get("lookup")]
         self.selecting_tables = sorted({lookup["table"] for lookup in lookups})
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
+        self.where = atlas["where"]
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
         self.balanced_labels = balanced_labels(config)
         tasks = config["tasks"]
@@ -153,4 +155,5 @@ class Run:
             "balance": self.balanced_labels,
             "columns": self.balanced_columns,
             "max_cells": self.max_cells,
+            "where": self.where,
         }

@@ -5,13 +5,15 @@ import os
 import shutil
 import stat
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from cellshuffle.atlas.h5ad import gene_names, index_of, member, open_h5ad, readable
+from cellshuffle.atlas.obs import absent_line, absent_values, where_mask
 from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.errors import InputError
@@ -59,7 +61,9 @@ class Inspected:
 
     entry: dict
     matrix: Matrix
-    n_cells: int  # of the selection, whatever max_cells
+    n_cells: int  # of the selection, whatever max_cells: what is packed
+    n_read: int  # of these, the cells that the run reads
+    where: dict | None  # the request's, by which it reads fewer
     n_genes: int  # of the selection
     left_out: dict  # {task: cells that are left out, since they have no label of it}
     divided: Counter  # cells of each value of the split's column, on either side
@@ -121,9 +125,10 @@ def inspect_atlas(request):
                     with findings.of(source):
                         select = with_labels(entry["select"], lookups)
                         chosen = select_cells(source, request["layer"], **select)
-                        for problem in census.add(file, entry["split"], chosen.rows):
+                        rows = _rows_read(file, chosen.rows, request.get("where"))
+                        for problem in census.add(file, entry["split"], rows):
                             findings.add(source, problem)
-                        plates.append(_inspected(entry, facts["matrix"], chosen))
+                        plates.append(_inspected(entry, facts["matrix"], chosen, rows, request.get("where")))
             usable[source] = facts
     plates.sort(key=lambda plate: request["plates"].index(plate.entry))
     _compare_sources(usable, findings)
@@ -131,14 +136,24 @@ def inspect_atlas(request):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
     errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
     errors += [*unnamed_values(plates), *not_packed(request["plates"])]
+    errors += _absent_values(usable, request.get("where"))
     return errors or list(empty_splits(plates, census)), plates, census
 
 
-def _inspected(entry, matrix, chosen):
+def _rows_read(file, rows, where):
+    """Those of the rows (None: all) that `where` wants."""
+    if not where:
+        return rows
+    mask = where_mask(file, where)
+    return np.flatnonzero(mask) if rows is None else rows[mask[rows]]
+
+
+def _inspected(entry, matrix, chosen, rows, where):
     n_cells = matrix.n_cells if chosen.rows is None else len(chosen.rows)
+    n_read = n_cells if rows is None else len(rows)
     n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
     left_out = dict(zip(entry["select"].get("labelled", ()), chosen.lacking, strict=True))
-    return Inspected(entry, matrix, n_cells, n_genes, left_out, chosen.divided, chosen.beside)
+    return Inspected(entry, matrix, n_cells, n_read, where, n_genes, left_out, chosen.divided, chosen.beside)
 
 
 def check_file(path):
@@ -181,12 +196,20 @@ def _row(plate):
         "split": entry["split"],
         "file": entry["source"],
         "size": os.path.getsize(entry["source"]),
-        "n_cells": plate.n_cells,
+        "n_cells": plate.n_read,
         "n_genes": matrix.n_genes,
-        "nnz": matrix.stored if plate.n_cells == matrix.n_cells else None,
+        "nnz": matrix.stored if plate.n_read == matrix.n_cells else None,
         "packed_size": plate.packed_size(),
         "rows_size": plate.rows_size(),
     } | ({"left_out": plate.left_out} if plate.left_out else {})
+
+
+def _absent_values(paths, where):
+    """Lines on values wanted that no plate has."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_h5ad(path)) for path in paths] if where else []
+        absent = absent_values(files, where) if files else {}
+    return [f"atlas: {absent_line(*key, there)}" for key, there in absent.items()]
 
 
 def _compare_sources(usable, findings):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from cellshuffle.atlas.obs import where_words
 from cellshuffle.atlas.selection import sides_of
 from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
 from cellshuffle.labels.spelling import plain, quoted, spelling_line, spellings
@@ -44,6 +45,10 @@ def empty_splits(plates, census):
     """Lines about a split that has no cells at all."""
     counts, split = _divided(plates)
     for side in (side for side in SPLITS if not census.cells[side]):
+        if unread := sum(plate.n_cells for plate in plates if plate.entry["split"] == side):
+            words = where_words(plates[0].where)
+            yield f"atlas: where: none of the {unread:,} {side} cells has {words}"
+            continue
         if not counts:
             yield f"atlas: {side}_plates: the {side} split has no cells"
             continue
@@ -72,7 +77,7 @@ def warnings_of(plates, census):
 
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
-    cells = [*_few_test_cells(census), *_left_out(plates), *_empty_sides(plates)]
+    cells = [*_few_test_cells(census), *_left_out(plates), *_unread(plates), *_empty_sides(plates)]
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 
 
@@ -103,11 +108,23 @@ def _left_out(plates):
                 )
 
 
+def _unread(plates):
+    """Lines on the cells that `where` leaves out."""
+    for split in SPLITS:
+        of_split = [plate for plate in plates if plate.entry["split"] == split and plate.where]
+        n_cells, n_read = (sum(getattr(p, name) for p in of_split) for name in ("n_cells", "n_read"))
+        if n_read < n_cells:
+            yield (
+                f"atlas: where: {n_read:,} of {n_cells:,} {split} cells have "
+                f"{where_words(of_split[0].where)}; the others are left out"
+            )
+
+
 def _empty_sides(plates):
     """Lines on plates without a cell in their split."""
     for split in SPLITS:
         of_split = [plate for plate in plates if plate.entry["split"] == split]
-        empty = [plate.entry["plate"] for plate in of_split if not plate.n_cells]
+        empty = [plate.entry["plate"] for plate in of_split if not plate.n_read]
         if empty:
             names = [name.removesuffix(f"-{split}") for name in empty]
             names = join_words(names[:5]) + (" ..." if len(names) > 5 else "")

@@ -4,18 +4,19 @@ import numpy as np
 
 from cellshuffle.atlas.h5ad import member, open_h5ad
 from cellshuffle.atlas.names import count_names
-from cellshuffle.atlas.obs import class_names, encode
+from cellshuffle.atlas.obs import class_names, encode, where_mask
 from cellshuffle.atlas.tables import column_codes, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.labels.lookup import read_lookups
 from cellshuffle.labels.spelling import plain, quoted
 
 
-def plate_labels(paths, tasks, max_cells=None):
+def plate_labels(paths, tasks, max_cells=None, where=None):
     """Per plate and task, the code of every cell and the label of every code.
 
     paths: h5ad files; tasks: the config's {task: {"column", "lookup"?}}; max_cells: only of the
-    first so many cells of all plates together.
+    first so many cells of all plates together; where: only of the cells that have one of the values wanted in
+    each column, see atlas/obs.py.
     Returns {task: [(codes (n_cells,), labels (n_values,) str), ...]}, a pair a plate.
     Raises InputError listing every label that no lookup table has and every missing value.
     """
@@ -24,9 +25,11 @@ def plate_labels(paths, tasks, max_cells=None):
     missing, used = {}, 0
     for path in paths:
         with open_h5ad(path) as file:
-            n_cells = cells_kept(n_rows(member(file, "obs")), used, max_cells)
+            rows = np.flatnonzero(where_mask(file, where)) if where else range(n_rows(member(file, "obs")))
+            n_cells = cells_kept(len(rows), used, max_cells)
+            rows = rows[:n_cells] if where else slice(n_cells)
             columns = {entry["column"] for entry in tasks.values()}
-            read = {column: read_codes(file, column, slice(n_cells)) for column in columns}
+            read = {column: read_codes(file, column, rows) for column in columns}
         used += n_cells
         for task, entry in tasks.items():
             codes, values = read[entry["column"]]
@@ -92,11 +95,11 @@ def code_type(classes):
     return np.uint16 if max(map(len, classes.values())) <= 2**16 else np.int32
 
 
-def balanced_codes(balance, classes, labels, paths):
+def balanced_codes(balance, classes, labels, paths, where=None):
     """([class names], (n_train, k) codes) of the tasks or obs columns named in `balance`.
 
     classes: {task: class names}; labels: (n_train, n_tasks) codes; paths: of the train plates, read
-    only for obs columns that are no task.
+    only for obs columns that are no task; where: see plate_labels.
     """
     names, columns = [], []
     for name in balance:
@@ -104,7 +107,7 @@ def balanced_codes(balance, classes, labels, paths):
             names.append(classes[name])
             columns.append(labels[:, list(classes).index(name)])
         else:
-            pairs = plate_labels(paths, {name: {"column": name}}, len(labels))[name]
+            pairs = plate_labels(paths, {name: {"column": name}}, len(labels), where)[name]
             names.append(class_names(pairs))
             columns.append(np.concatenate(list(encode(pairs, names[-1])), dtype=np.int32))
     return names, np.stack(columns, axis=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.obs import where_words
 from cellshuffle.loading.samplers import is_weighted
 from cellshuffle.packing.format import packed_size
 from cellshuffle.phrasing import duration, join_words
@@ -137,7 +138,9 @@ def lines(survey, costs, config, rates):
     sizes = ", ".join(f"{task} {n:,} classes" for task, n in survey.n_classes.items())
     yield f"Plan of run {config['run']}, nothing has been started"
     yield ""
-    yield f"cells         {many(survey.cells['train'])} to train on, {many(survey.cells['test'])} to test on"
+    chosen = f", with {where_words(config['atlas']['where'])}" if config["atlas"]["where"] else ""
+    cells = [many(survey.cells[split]) for split in ("train", "test")]
+    yield f"cells         {cells[0]} to train on, {cells[1]} to test on{chosen}"
     yield f"genes         {survey.n_genes:,}, about {survey.nonzeros:,.0f} values a cell ({survey.source})"
     yield f"tasks         {sizes}"
     yield f"combinations  {_combinations(survey)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad
+from cellshuffle.atlas.obs import where_words
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import inspect_atlas
 from cellshuffle.inspection.sides import notes_of
@@ -87,6 +88,11 @@ def _expected(request, facts, words):
         if name not in facts["classes"]:
             raise InputError(f"tasks: {task}: how many classes it has is not known without the plates")
         atlas.n_classes[task] = facts["classes"][name]
+    if request.get("where"):
+        atlas.notes.append(
+            f"atlas: where: how many cells have {where_words(request['where'])} is known once the plates are "
+            "there; all are counted here."
+        )
     sizes = facts["classes"] | atlas.n_classes
     atlas.possible_combinations = math.prod(sizes.get(name, 1) for name in request["balance"])
     return atlas

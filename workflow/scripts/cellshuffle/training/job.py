@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
+from cellshuffle.atlas.obs import where_of
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import InputError, Stopped
 from cellshuffle.files import atomic_write, load_npy, read_json, save_npz, write_json, write_rows
@@ -49,6 +50,7 @@ def run_job(job):
             workers=execution.workers,
             random=split == "train" and not is_sequential(recipe.sampler),
             unique_genes=recipe.transform != "none",
+            where=where_of(job["plates"][split], recipe.where),
         )
         for split in ("train", "test")
     }

@@ -24,6 +24,7 @@ class Recipe:
     world_size: int = 1  # processes that train the model together, each on its part of a batch
     max_cells: dict = field(default_factory=lambda: {"train": None, "test": None})
     layer: str | None = None
+    where: dict | None = None  # {obs column: value or values} of the cells to read
 
     @classmethod
     def from_config(cls, config: dict, strategy: str, seed: int) -> "Recipe":
@@ -36,6 +37,7 @@ class Recipe:
             seed=seed,
             max_cells={split: atlas[f"max_{split}_cells"] for split in ("train", "test")},
             layer=None if atlas["pack"] else atlas["layer"],
+            where=atlas["where"],
             **loading_of(entry, training),
             **{name: training[name] for name in names},
         )
