@@ -138,7 +138,7 @@ def lines(survey, costs, config, rates):
     sizes = ", ".join(f"{task} {n:,} classes" for task, n in survey.n_classes.items())
     yield f"Plan of run {config['run']}, nothing has been started"
     yield ""
-    chosen = f", with {where_words(config['atlas']['where'])}" if config["atlas"]["where"] else ""
+    chosen = f", with {where_words(config['atlas']['where'])}" if config["atlas"].get("where") else ""
     cells = [many(survey.cells[split]) for split in ("train", "test")]
     yield f"cells         {cells[0]} to train on, {cells[1]} to test on{chosen}"
     yield f"genes         {survey.n_genes:,}, about {survey.nonzeros:,.0f} values a cell ({survey.source})"
