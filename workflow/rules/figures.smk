@@ -96,7 +96,7 @@ rule summary:
     resources:
         **TINY,
     params:
-        settings=config,  # not `snakemake.config`: in a module that is another workflow's
+        settings=json_in_script(config),  # not `snakemake.config`: in a module that is another workflow's
         config=REPORT_CONFIG,
     script:
         "../scripts/summary.py"

@@ -1,8 +1,9 @@
 # What tables and figures are made from, and where they go.
+from cellshuffle.report.html import json_in_script
 
 # The part of the configuration that tables and figures depend on, and no more: they are not made again
 # when, say, the number of threads changes.
-REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
+report_config = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
         "test_plates": this_run.plates["test"],
@@ -11,6 +12,8 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
     "weights": config["weights"] | {"balance": this_run.balanced_labels},
     "training": {key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")},
 }
+
+REPORT_CONFIG = json_in_script(report_config)  # as the report shows it: text that is no mark-up
 
 CATEGORIES = {
     "answers": "1 Answers",

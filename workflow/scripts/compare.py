@@ -1,5 +1,7 @@
 """metrics.csv and every training's predictions in; comparison.csv, comparison.md and classes.csv out."""
 
+import json
+
 from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import baseline_of, compare, read_table
 from cellshuffle.files import write_csv, write_text
@@ -8,7 +10,7 @@ from cellshuffle.report.markdown import comparison_markdown
 
 
 def main(snakemake):
-    config = snakemake.params.config
+    config = json.loads(snakemake.params.config)
     baseline = baseline_of(config)
     table = compare(
         read_table(snakemake.input.metrics),

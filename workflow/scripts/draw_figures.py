@@ -1,16 +1,17 @@
 """Results of a run in; all figures of a kind, each in three formats, out."""
 
-import os
+import json
 from importlib import import_module
 
 from cellshuffle.jobs.run import run_rule
+from cellshuffle.report.figures import import_matplotlib
 from cellshuffle.report.results import Results
 
 
 def main(snakemake):
-    os.environ.pop("MPLBACKEND", None)  # Jupyter's; Matplotlib cannot be imported where it is not installed
+    import_matplotlib()
     style = import_module("cellshuffle.report.figures.style")
-    results = Results(snakemake.input, snakemake.params.config)
+    results = Results(snakemake.input, json.loads(snakemake.params.config))
     for name, (module, _, _) in snakemake.params.figures.items():
         draw = import_module(f"cellshuffle.report.figures.{module}").draw
         task = [name.removeprefix("confusion_")] if module == "confusion" else []

@@ -1,6 +1,7 @@
 """Self-contained HTML pages and their parts."""
 
 import html
+import json
 from base64 import b64encode
 from pathlib import Path
 
@@ -41,6 +42,14 @@ document.querySelectorAll('table.sortable').forEach(function(table){
 def text(value):
     """A value as text of a page or value of an attribute, none of which is mark-up."""
     return html.escape(one_line(value))
+
+
+def json_in_script(value):
+    """A value of a configuration as JSON text that may stand inside a <script>.
+
+    Snakemake writes the parameters of jobs into the script of its report as they are.
+    """
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def page(title, *parts, script=""):
