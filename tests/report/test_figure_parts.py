@@ -39,7 +39,7 @@ def test_the_same_data_gives_the_same_files(tmp_path):
         assert one.read_bytes() == two.read_bytes()
 
 
-# Runs figure.py as Snakemake would.
+# Runs draw_figures.py as Snakemake would.
 AS_A_RULE = """
 import json, runpy, sys
 from types import SimpleNamespace
@@ -86,9 +86,9 @@ def one_figure(tmp_path_factory):
     ours = [folder / f"ours.{suffix}" for suffix in ("svg", "pdf", "png")]
     style.save(class_f1.draw(results), ours)
     rule = {
-        "rule": "figure_class_f1",
+        "rule": "draw_figures",
         "input": {"classes": str(results.files.classes)},
-        "params": {"config": json.dumps(config)},
+        "params": {"config": json.dumps(config), "figures": {"class_f1": ["class_f1", "", ""]}},
         "wildcards": [],
         "log": [],
     }
@@ -109,10 +109,10 @@ def test_figures_depend_on_nothing_of_the_user(settings, one_figure, tmp_path):
     (styles / "own.mplstyle").write_bytes(b"\xff")
     theirs = [tmp_path / path.name for path in ours]
     scripts = REPOSITORY / "workflow/scripts"
-    rule = rule | {"output": list(map(str, theirs))}
+    rule = rule | {"output": {f"class_f1_{path.suffix[1:]}": str(path) for path in theirs}}
     variables = {"MATPLOTLIBRC": str(places["set"]), "MPLCONFIGDIR": str(places["home"])}
     done = subprocess.run(
-        [sys.executable, "-c", AS_A_RULE, scripts / "figure.py", scripts, json.dumps(rule)],
+        [sys.executable, "-c", AS_A_RULE, scripts / "draw_figures.py", scripts, json.dumps(rule)],
         env=os.environ | ENVIRONMENT | variables,
         cwd=places["cwd"],
         capture_output=True,

@@ -38,6 +38,6 @@ rule compare:
         **CELLS,
     params:
         version=__version__,
-        config=REPORT_CONFIG,
+        config=report_config,
     script:
         "../scripts/compare.py"

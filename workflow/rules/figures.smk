@@ -41,7 +41,7 @@ rule draw_figures:
         **TINY,
     params:
         figures=FIGURES_OF_TABLES,
-        config=REPORT_CONFIG,
+        config=report_config,
     script:
         "../scripts/draw_figures.py"
 
@@ -58,7 +58,7 @@ use rule draw_figures as draw_confusions with:
         **(TINY | {"mem_mb": cells_mem_mb}),
     params:
         figures=CONFUSIONS,
-        config=REPORT_CONFIG,
+        config=report_config,
 
 
 # The answers in sentences, the comparison as a sortable table, and the settings: pages of the report.
@@ -96,7 +96,7 @@ rule summary:
     resources:
         **TINY,
     params:
-        settings=json_in_script(config),  # not `snakemake.config`: in a module that is another workflow's
-        config=REPORT_CONFIG,
+        settings=whole_config,
+        config=report_config,
     script:
         "../scripts/summary.py"

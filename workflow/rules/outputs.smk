@@ -3,7 +3,7 @@ from cellshuffle.report.html import json_in_script
 
 # The part of the configuration that tables and figures depend on, and no more: they are not made again
 # when, say, the number of threads changes.
-report_config = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
+REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
         "test_plates": this_run.plates["test"],
@@ -13,7 +13,20 @@ report_config = {key: config[key] for key in ("strategies", "tasks", "compare", 
     "training": {key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")},
 }
 
-REPORT_CONFIG = json_in_script(report_config)  # as the report shows it: text that is no mark-up
+# As jobs get them, and the report shows them: JSON that is no mark-up. Not `snakemake.config`: in a module that is
+# another workflow's.
+REPORT_CONFIG_TEXT, CONFIG_TEXT = json_in_script(REPORT_CONFIG), json_in_script(config)
+
+
+def report_config(wildcards):
+    """REPORT_CONFIG for a job; a function, since Snakemake would take braces in text for wildcards."""
+    return REPORT_CONFIG_TEXT
+
+
+def whole_config(wildcards):
+    """The whole configuration for a job."""
+    return CONFIG_TEXT
+
 
 CATEGORIES = {
     "answers": "1 Answers",
