@@ -141,6 +141,9 @@ def test_names_that_yaml_reads_as_something_else(text, read):
     lines = list(written.misread_names(f"atlas: {{split: {{column: x, ignore: [{text}]}}}}"))
     allowed = text in ("null", "~", "true", "1.0", ".inf")
     assert lines == ([] if text in ("null", "~", "true", "1.0") else [f"atlas: split: ignore: 0: {end}"])
+    lines = list(written.misread_names(f"atlas: {{where: {{a: {text}, b: [x, {text}]}}}}"))
+    where = [f"atlas: where: a: {end}"] * (text not in ("true", "1.0"))
+    assert lines == where + [f"atlas: where: b: 1: {end}"] * (text not in ("null", "~", "true", "1.0"))
     for quoted in (f'"{text}"', f"'{text}'", f"!!str {text}"):
         assert not list(written.misread_names(f"atlas: {{train_plates: [{quoted}]}}"))
 

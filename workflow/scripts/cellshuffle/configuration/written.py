@@ -13,9 +13,12 @@ NAMES = {
     ("atlas", "split", "train", ANY): ("bool", "float", "null"),
     ("atlas", "split", "test", ANY): ("bool", "float", "null"),
     ("atlas", "split", "ignore", ANY): ("bool", "float", "null"),
+    ("atlas", "where", ANY): ("bool", "float"),
+    ("atlas", "where", ANY, ANY): ("bool", "float", "null"),
     ("tasks", ANY, "lookup", "extra", ANY): ("float",),
 }
 KEYS = {
+    ("atlas", "where"): (),
     ("tasks",): (),
     ("strategies",): (),
     ("tasks", ANY, "lookup", "extra"): ("bool", "float"),

@@ -86,7 +86,8 @@ def missing_lines(missing, tasks, lookups):
         near = f"; it has {quoted([other, value])[0]}, perhaps another spelling of it" if other else ""
         yield (
             f"{lookup['table']}: no {lookup['value']} for '{value}' ({sum(counts)} cells){near}; add a row, "
-            f"or `extra: {{{value}: <class>}}` under tasks: {task}: lookup:"
+            f"or `extra: {{{value}: <class>}}` under tasks: {task}: lookup:, or leave such cells out: "
+            f"`missing: drop` under tasks: {task}:"
         )
 
 
