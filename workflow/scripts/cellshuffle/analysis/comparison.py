@@ -206,12 +206,13 @@ def compare(metrics, paths, baseline, replicates=1000):
     table.loc[loss, "difference"] = table.loc[loss, "mean"] - reference
     is_baseline = table["strategy"] == baseline
     table.loc[is_baseline, ["difference", "low", "high"]] = np.nan
-    table["reason"] = table["reason"].fillna("")
+    reason = table.pop("reason").fillna("")
     table["verdict"] = np.select(
-        [is_baseline, table["reason"] != "", table["low"] > 0, table["high"] < 0, table["low"].notna()],
+        [is_baseline, reason != "", table["low"] > 0, table["high"] < 0, table["low"].notna()],
         ["baseline", UNKNOWN, HIGHER, LOWER, SAME],
         default="",
     )
+    table["reason"] = reason
     # After the sixth decimal an interval is noise; + 0.0 turns negative zeros into zeros.
     table[["difference", "low", "high"]] = table[["difference", "low", "high"]].round(6) + 0.0
     return table
