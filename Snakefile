@@ -32,6 +32,7 @@ if not cached_config:
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/places.smk"
 include: "workflow/rules/messages.smk"
 
 

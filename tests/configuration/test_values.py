@@ -55,6 +55,54 @@ def test_is_told(changes, line):
     assert any(line in found for found in problems(changes))
 
 
+WEIGHTED = {"sampler": "BlockWeightedSampling", "block_size": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"training": {"world_size": 10**6}}, "must be at most 4096: each is a process"),
+        ({"training": {"prefetch": 10**9}}, "must be at most 10000: each batch takes memory"),
+        ({"training": {"learning_rate": 10**400}}, "learning_rate: 1.00e+400 must be at most 1e+38"),
+        ({"strategies": {"a": WEIGHTED | {"total_size": 10**30}}}, "at most 1000000000000: a draw takes"),
+        ({"strategies": {"a": WEIGHTED | {"total_size": 1e30}}}, "total_size: 1e+30 is not a whole number"),
+        (
+            {"compare": {"bootstrap": 10**10}},
+            "bootstrap: 10000000000 must be at most 100000: the intervals",
+        ),
+        ({"weights": {"min_count_baseline": float("inf")}}, "min_count_baseline: inf is not a number"),
+        ({"weights": {"min_count_baseline": 10**400}}, "1.00e+400 must be at most 1000000000000"),
+        ({"atlas": {"plate_file": "{plate:>99999999999}"}}, "a placeholder other than {plate}"),
+        ({"atlas": {"plate_file": "{plate.__class__}"}}, "a placeholder other than {plate}"),
+        ({"atlas": {"simulate": {"genes": 10**9}}}, "must be at most 1000000: no genome has more"),
+        ({"atlas": {"train_plates": [10**30]}}, "1.00e+30 must be at most"),
+        ({"training": {"seeds": list(range(1, 2000))}}, "has 1999 entries, at most 1000 are allowed"),
+    ],
+)
+def test_numbers_have_bounds(changes, line):
+    assert any(line in found for found in problems(changes)), problems(changes)
+
+
+def test_every_number_of_the_schema_has_bounds():
+    open_ended = []
+
+    def look(part, path):
+        if isinstance(part, dict):
+            types = part.get("type", [])
+            if {"integer", "number"} & set([types] if isinstance(types, str) else types):
+                lower, upper = ({f"{side}imum", f"exclusive{side.title()}imum"} for side in ("min", "max"))
+                if not (lower & part.keys() and upper & part.keys()):
+                    open_ended.append(path)
+        for key, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(inner, dict | list):
+                look(inner, f"{path}/{key}")
+
+    look(SCHEMA, "")
+    # Values of a person's columns are no sizes.
+    values = ("/values/items", "/extra/additionalProperties", "/where/additionalProperties/oneOf/0")
+    assert [path for path in open_ended if not path.endswith(values)] == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [

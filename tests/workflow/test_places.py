@@ -8,7 +8,7 @@ import time
 
 import anndata
 import pytest
-from runs import SOUND, merged, running_rules, snakemake, start
+from runs import REPOSITORY, SOUND, finished, merged, prepare, running_rules, snakemake, start
 
 TARGETS = ["results/bad/metrics.csv", "results/bad/weights/combinations.csv"]
 
@@ -112,7 +112,21 @@ def test_results_that_can_only_be_read(sound, disk):
     disk(sound / "results", "8m,ro")
     done = snakemake(sound, SOUND, *TARGETS, check=False)
     assert done.returncode != 0
-    assert "Read-only file system" in done.stdout or "is read-only" in done.stdout, done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line == "error: results/bad: the file system is read-only; a run must be able to write there"
+    assert "Traceback" not in done.stdout
+
+
+def test_a_working_folder_that_can_only_be_read(sound, disk):
+    disk(sound / "working", "8m")
+    shutil.copytree(sound / "atlas", sound / "working/atlas")
+    prepare(sound / "working", SOUND, cores=1)
+    disk(sound / "working", "8m,ro")
+    arguments = ["--snakefile", str(REPOSITORY / "Snakefile"), "--configfile", "config.yaml", "--cores", "1"]
+    done = finished(arguments, sound / "working", check=False)
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+    assert line.endswith("/.snakemake: the file system is read-only; a run must be able to write there")
 
 
 def test_spaces_and_letters_in_paths(tmp_path, sound_atlas, plain):

@@ -51,6 +51,8 @@ def failed_jobs():
 
 
 onstart:
+    if workflow.is_main_process:
+        stop_on_places()
     if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
         requeue_preempted(workflow.workdir_init)
     rules_to_run = [job.rule.name for job in workflow.dag.needrun_jobs()]

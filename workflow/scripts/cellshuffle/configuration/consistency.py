@@ -2,10 +2,12 @@
 
 import itertools
 import os
+from string import Formatter
 
 from cellshuffle.configuration.run import file_name
 from cellshuffle.configuration.schema import balanced_labels
 
+MOST_TRAININGS = 10_000  # more than Snakemake plans in minutes
 EPOCH_SEEDS = 1000  # between the seeds of two epochs
 
 
@@ -21,6 +23,9 @@ def inconsistencies(config):
             "of another name that has it as its column"
         )
     training = config["training"]
+    trainings = len(config["strategies"]) * len(training["seeds"])
+    if trainings > MOST_TRAININGS:
+        yield f"strategies, training: seeds: make {trainings:,} trainings; at most {MOST_TRAININGS:,} can be"
     if training["world_size"] % training["nodes"]:
         yield (
             f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
@@ -168,8 +173,9 @@ def _paths(config):
 
 
 def _unfilled(plate_file):
+    """Whether there are braces other than those of a plain {plate}: a width would be one of any size."""
     try:
-        plate_file.format(plate="1")
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        fields = [field[1:] for field in Formatter().parse(plate_file) if field[1] is not None]
+    except ValueError:
         return True
-    return False
+    return any(field != ("plate", "", None) for field in fields)

@@ -5,6 +5,7 @@ import datetime
 import difflib
 import math
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import yaml
@@ -35,7 +36,8 @@ Validator = validators.extend(
     ).redefine(
         "number",
         lambda _, value: (
-            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            (isinstance(value, int) and not isinstance(value, bool))
+            or (isinstance(value, float) and math.isfinite(value))
         ),
     ),
 )
@@ -140,7 +142,10 @@ def _lines(error):
             yield f"{where}: {wrong} must be {word} {limit}"
         case "maximum" | "exclusiveMaximum":
             word = "at most" if error.validator == "maximum" else "below"
-            yield f"{where}: {wrong} must be {word} {limit}"
+            reason = f": {error.schema['x-limit']}" if "x-limit" in error.schema else ""
+            yield f"{where}: {_short(wrong)} must be {word} {_short(limit)}{reason}"
+        case "maxItems":
+            yield f"{where}: has {len(wrong)} entries, at most {limit} are allowed"
         case "maxLength":
             yield f"{where}: '{wrong[:20]}...' is {len(wrong)} letters long, at most {limit} are allowed"
         case "minLength":
@@ -149,6 +154,12 @@ def _lines(error):
             yield f"{where}: {wrong!r} is not allowed; {error.schema.get('x-allowed', NAMES_ALLOWED)}"
         case _:
             yield f"{where}: {error.message}"
+
+
+def _short(number):
+    """A number as a person writes it, however many digits it has."""
+    long = isinstance(number, int) and abs(number) >= 10**18
+    return f"{Decimal(number):.3g}" if long else str(number)
 
 
 def _is_number(text):

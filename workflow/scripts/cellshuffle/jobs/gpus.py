@@ -15,7 +15,7 @@ def claim_gpus(n):
     Must come before CUDA is used. Where fewer are free (as on a cluster, which gives every job its own
     and calls them all 0) nothing is hidden.
     """
-    free = [gpu for gpu in _gpus() if len(HELD) < n and _lock(gpu)]
+    free = [gpu for gpu in visible_gpus() if len(HELD) < n and _lock(gpu)]
     if len(free) == n:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(free)
         return
@@ -23,7 +23,7 @@ def claim_gpus(n):
         os.close(HELD.pop())
 
 
-def _gpus():
+def visible_gpus():
     """Names of the GPUs that this process may see."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from cellshuffle.console import STARTED_AGAIN
+from cellshuffle.jobs.run import operating_system
 from cellshuffle.phrasing import join_words
 
 # Rules as work, in the order in which it is done.
@@ -134,11 +135,17 @@ def snakemake_error_lines(exception, text):
         return []
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines and lines[0].startswith("Traceback"):
-        lines = lines[-1:]
+        lines = [_of_system(lines[-1])]
     elif len(lines) > 1 and re.match(r"\w*(Error|Exception)\b.*:$", lines[0]):
         lines = lines[1:]
     lines = [line for line in lines if not line.startswith('File "')]
     return [line if line.startswith("error: ") else f"error: {line}" for line in lines]
+
+
+def _of_system(line):
+    """`OSError: [Errno 30] Read-only file system: 'a'` as what is wrong with `a`; another line as it is."""
+    match = re.search(r"\[Errno (\d+)\] (.*?): '(.*?)'", line)
+    return operating_system(OSError(int(match[1]), match[2], match[3])) if match else line
 
 
 def _many(number, one, several=None):

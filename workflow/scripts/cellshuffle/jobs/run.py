@@ -107,7 +107,7 @@ ADVICE = {
     errno.EDQUOT: "your disk quota is used up; make space and start again, finished work is kept",
     errno.EACCES: "permission denied; the files of a run must be readable and results/ writable",
     errno.EFBIG: "larger than this shell lets a file be; lift the limit: `ulimit -f unlimited`",
-    errno.EROFS: "the file system is read-only; results/ must lie on one that can be written to",
+    errno.EROFS: "the file system is read-only; a run must be able to write there",
 }
 
 

@@ -27,6 +27,7 @@ def key(value_type: str, description: str, **limits: object) -> dict:
     return {"type": value_type, "description": description, **limits}
 
 
+DRAWS = {"minimum": 1, "maximum": 10**12, "x-limit": "a draw takes eight bytes of memory"}
 BLOCK_SIZE = {"$ref": "#/$defs/block_size"}
 # In the order of the documentation. A new sampler is one more entry; its class has `get_indices` and
 # `get_len` as scDataset's own have them.
@@ -53,7 +54,7 @@ SAMPLERS = {
         "cellshuffle.loading.weighted:SortedBlockWeightedSampling",
         {
             "block_size": BLOCK_SIZE,
-            "total_size": key("integer", "Draws an epoch; absent, as many as train cells.", minimum=1),
+            "total_size": key("integer", "Draws an epoch; absent, as many as train cells.", **DRAWS),
             "replace": key(
                 "boolean",
                 "Draw with replacement; scDataset's default is true. With false, `sampling_size` and "
@@ -63,7 +64,7 @@ SAMPLERS = {
                 "integer",
                 "Only with `replace: false`: draws of a round. Within a round no cell comes twice; rounds "
                 "follow each other until there are `total_size` draws.",
-                minimum=1,
+                **DRAWS,
             ),
         },
         required=("block_size",),

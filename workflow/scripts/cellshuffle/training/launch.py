@@ -35,6 +35,7 @@ def launch(job, folder):
         from cellshuffle.training.job import run_job
 
         return run_job(job)
+    check_processes(world_size // nodes, job["recipe"]["device"])
     description = Path(folder) / "job.json"
     write_json(description, job)
     library = str(Path(__file__).parents[2])
@@ -59,6 +60,19 @@ def launch(job, folder):
         ended = f"torchrun ended with exit code {processes.returncode}"
         raise error("\n".join(dict.fromkeys(messages)) or ended)
     description.unlink()
+
+
+def check_processes(processes, device):
+    """Raise InputError unless each process of a training on this machine has a GPU, or a core, of its own."""
+    import torch
+
+    from cellshuffle.training.devices import device_of
+
+    on_gpu = device_of(device) == "cuda"
+    there = torch.cuda.device_count() if on_gpu else len(os.sched_getaffinity(0))
+    if processes > there:
+        needed = f"{processes:,} processes on this machine need a {'GPU' if on_gpu else 'core'} each"
+        raise InputError(f"training: world_size: {needed}, and it has {there}")
 
 
 def torchrun(world_size, nodes, name):
