@@ -26,6 +26,13 @@ NUMBER_AS_TEXT = (
     "are text too, a second --configfile takes them as they are"
 )
 
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+
 NAMES_ALLOWED = "use letters, digits and _ (in names of runs also . and -), beginning with a letter"
 
 # 64.0 is no whole number here: what is counted is used as an index; .nan and .inf are no numbers.
@@ -131,25 +138,17 @@ def _lines(error):
             yield f"{where}: {shown} is not {' or '.join(TYPE_NAMES[name] for name in types)}{hint}"
         case "enum":
             yield f"{where}: {wrong!r} is not one of {', '.join(map(str, limit))}"
-        case "minItems" | "minProperties":
+        case "minItems" | "minProperties" | "minLength":
             yield f"{where}: must not be empty"
-        case "maxProperties":
+        case "maxProperties" | "maxItems":
             yield f"{where}: has {len(wrong)} entries, at most {limit} are allowed"
         case "uniqueItems":
             yield f"{where}: has the same entry twice: {wrong}"
-        case "minimum" | "exclusiveMinimum":
-            word = "at least" if error.validator == "minimum" else "above"
-            yield f"{where}: {wrong} must be {word} {limit}"
-        case "maximum" | "exclusiveMaximum":
-            word = "at most" if error.validator == "maximum" else "below"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             reason = f": {error.schema['x-limit']}" if "x-limit" in error.schema else ""
-            yield f"{where}: {_short(wrong)} must be {word} {_short(limit)}{reason}"
-        case "maxItems":
-            yield f"{where}: has {len(wrong)} entries, at most {limit} are allowed"
+            yield f"{where}: {_short(wrong)} must be {BOUNDS[error.validator]} {_short(limit)}{reason}"
         case "maxLength":
             yield f"{where}: '{wrong[:20]}...' is {len(wrong)} letters long, at most {limit} are allowed"
-        case "minLength":
-            yield f"{where}: must not be empty"
         case "pattern":
             yield f"{where}: {wrong!r} is not allowed; {error.schema.get('x-allowed', NAMES_ALLOWED)}"
         case _:
