@@ -181,7 +181,7 @@ def test_drafts_have_unlike_keys_and_are_yaml(tmp_path):
 
 
 def test_drafts_refuse_files_that_cannot_be_plates(tmp_path):
-    for name in ("Donor é", "Donor ü"):
+    for name in ("Donor {é}", "Donor {ü}"):
         obs = pd.DataFrame({"kind": ["x", "z"] * 10}, index=[f"c{k}" for k in range(20)])
         anndata.AnnData(np.ones((20, 3), np.float32), obs).write_h5ad(tmp_path / f"{name}.h5ad")
     with pytest.raises(InputError, match="rename the file"):

@@ -50,6 +50,8 @@ def read(folder):
         (["x01.h5ad", "x02.h5ad"], "{plate}.h5ad", ["x01", "x02"]),
         (["x_01.h5ad", "x_02.h5ad"], "x_{plate}.h5ad", ["01", "02"]),
         (["only.h5ad"], "only.h5ad", ["all"]),
+        (["Donor é.h5ad", "Donor ü.h5ad"], "Donor {plate}.h5ad", ["é", "ü"]),
+        (["10X v2.h5ad", "10X v3.h5ad"], "10X {plate}.h5ad", ["v2", "v3"]),
     ],
 )
 def test_the_pattern_of_file_names(names, pattern, plates):

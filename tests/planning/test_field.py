@@ -62,6 +62,7 @@ def test_protein_panels_and_guides(tmp_path):
     assert columns_of(config) == ["celltype_l1", "celltype_l2"]
     config, text = drafted(tmp_path / "b", all=field.perturb_seq())
     assert columns_of(config) == ["perturbation", "guide_identity"] and "number_of_guides: {" not in text
+    assert config["atlas"]["plate_column"] == "batch" and config["atlas"]["test_plates"] == ["drop seq"]
 
 
 def test_labels_that_are_there_twice_are_proposed_once(tmp_path):

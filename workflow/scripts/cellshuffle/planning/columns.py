@@ -1,6 +1,5 @@
 """The obs columns of h5ad files: what each holds, by file or by the values of another column."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ from cellshuffle.atlas.tables import column_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.labels.codes import read_codes
-from cellshuffle.planning.names import PLATE_NAME, is_placeholder, kind_of
+from cellshuffle.planning.names import UNPRINTABLE, is_placeholder, kind_of
 
 MAX_CLASSES = 2000  # of a column that is proposed as a task
 MAX_PLATES = 100  # of a column that is proposed for plates
@@ -53,9 +52,8 @@ class Column:
             return self.why_no_labels() or f"more than {MAX_PLATES} values"
         if self.unlabelled:
             return f"{self.unlabelled:,} cells have none"
-        for value in self.counts:
-            if re.fullmatch(PLATE_NAME, value) is None:
-                return f"a plate cannot be called {value!r}"
+        for value in filter(UNPRINTABLE.search, self.counts):
+            return f"a plate cannot be called {value!r}"
         if self.placeholders():
             return f"{next(iter(self.placeholders()))!r} is no plate"
         rare = min(self.counts, key=self.counts.get)

@@ -6,7 +6,7 @@ import re
 from cellshuffle.errors import InputError
 from cellshuffle.phrasing import natural_key
 
-PLATE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # as in the schema
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")  # what the schema does not allow in the name of a plate
 
 # Words of the names of obs columns, without separators: a name has the kind of the first list that has
 # one of its words, or two neighbouring ones together. Within a kind, the first word is the best.
@@ -113,14 +113,10 @@ def find_plates(folder):
     files = sorted(found, key=lambda path: natural_key(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files{_instead(folder)}")
-    pattern, plates = name_pattern([path.name for path in files])
-    for path, plate in zip(files, plates, strict=True):
-        if re.fullmatch(PLATE_NAME, str(plate)) is None:
-            raise InputError(
-                f"{path}: a plate's name has letters, digits, '_', '.' and '-' and begins with a "
-                "letter or digit; rename the file"
-            )
-    return files, pattern, plates
+    for path in files:
+        if UNPRINTABLE.search(path.name) or set(path.name) & set("{}"):
+            raise InputError(f"{str(path)!r}: has braces or control characters in its name; rename the file")
+    return files, *name_pattern([path.name for path in files])
 
 
 def _instead(folder):
@@ -156,7 +152,7 @@ def name_pattern(names):
     if not numbers:
         end = re.sub(r"^[A-Za-z0-9]+", "", end)
     plates = [name[len(start) : len(name) - len(end)] for name in names]
-    if any(re.fullmatch(PLATE_NAME, plate) is None for plate in plates):
+    if not all(re.match(r"[^\W_]", plate) for plate in plates):
         start, end, plates = "", ".h5ad", [name.removesuffix(".h5ad") for name in names]
     pattern = f"{start}{{plate}}{end}"
     if all(str(int(plate)) == plate for plate in plates if plate.isdigit()):
