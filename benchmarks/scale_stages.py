@@ -110,7 +110,7 @@ def train(plate, n_cells, entry):
     from cellshuffle.atlas.plates import Plates
     from cellshuffle.loading.samplers import is_sequential, sampler_of
     from cellshuffle.training.loop import Trainer
-    from cellshuffle.training.settings import Execution, Recipe
+    from cellshuffle.training.settings import PREFETCH, Execution, Recipe
 
     classes = {"cell_line": [f"line {k}" for k in range(50)]}
     labels = np.load(plate.parent / f"labels{n_cells}.npy", mmap_mode="r")
@@ -120,7 +120,9 @@ def train(plate, n_cells, entry):
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint.pt"
         test = Plates([plate], 1024), labels[:1024]
-        Trainer(split, test, classes, sampler, recipe, Execution(), checkpoint, "bench").train()
+        Trainer(
+            split, test, classes, sampler, recipe, Execution(prefetch=PREFETCH), checkpoint, "bench"
+        ).train()
 
 
 def run_stage(stage, *arguments):

@@ -25,7 +25,7 @@ from cellshuffle.loading.samplers import is_sequential, sampler_of
 from cellshuffle.training import model
 from cellshuffle.training.counts import SparseCounts
 from cellshuffle.training.loop import Trainer
-from cellshuffle.training.settings import Execution, Recipe
+from cellshuffle.training.settings import PREFETCH, Execution, Recipe
 
 STRATEGIES = ["streaming", "random_sampling"]
 ADAM_BYTES = 7 * 4  # a parameter: weight, gradient, two moments read; weight, two moments written
@@ -45,7 +45,7 @@ def own(data, strategy, n_cells=None, device="cpu", copies=1):
             data.classes,
             sampler_of(entry, weights[:n_cells]),
             recipe,
-            Execution(threads=os.cpu_count()),
+            Execution(threads=os.cpu_count(), prefetch=PREFETCH),
             Path(folder) / "checkpoint.pt",
             "benchmark",
         )

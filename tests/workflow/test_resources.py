@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from cellshuffle.training.settings import Execution
 from dry_runs import jobs_of, write_placeholders
 from runs import REPOSITORY, SMALL, merged, snakemake
 
@@ -60,9 +61,35 @@ def test_packing_streams(plan):
         ({"threads": 3, "prefetch": 32}, True, 4),
         ({"threads": 1, "prefetch": 32, "workers": 3}, False, 4),
         ({"threads": 1, "prefetch": 0, "workers": 3}, False, 1),
+        # Left open: 12 trainings do not fit on eight cores with a loader each, two do.
+        ({"workers": 3}, False, 1),
+        ({"seeds": [0]}, True, 1),
+        ({"device": "cuda"}, True, 2),
     ],
 )
 def test_a_training_asks_for_the_threads_that_it_uses(tmp_path, training, pack, threads):
     config = merged(SMALL, {"training": training, "atlas": {"pack": pack}})
     done = snakemake(tmp_path, config, "--dry-run", "--nocolor", cores=8)
     assert {job["threads"] for job in jobs_of(done.stdout)["train"]} == {str(threads)}
+
+
+def test_batches_are_prepared_ahead_where_every_training_has_a_core_for_it():
+    """`prefetch` left open, by the number of trainings and cores; what is said is done."""
+    execution = Execution()
+    for trainings, cores, expected in (
+        (1, 2, 32),
+        (2, 2, 0),
+        (2, 4, 32),
+        (18, 35, 0),
+        (18, 36, 32),
+        (18, None, 32),
+    ):
+        decided = execution.decided(trainings, cores, 1, True)
+        assert decided.prefetch == expected, (trainings, cores)
+        threads = decided.threads_per_node(1, True)
+        assert (
+            execution.limited_to(threads, 1).prefetch == expected
+        )  # as the job does that gets these threads
+    assert execution.decided(2, 6, 2, True).prefetch == 0 and execution.decided(2, 8, 2, True).prefetch == 32
+    assert Execution(prefetch=4).decided(18, 1, 1, True).prefetch == 4
+    assert Execution(prefetch=4).limited_to(1, 1).prefetch == 0

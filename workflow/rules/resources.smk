@@ -181,8 +181,10 @@ def train_gpu(wildcards):
 
 def train_threads():
     """Threads of a training job on each of its nodes."""
-    world_size = config["training"]["world_size"]
-    return Execution.from_config(config).threads_per_node(world_size, ATLAS["pack"])
+    world_size, packed = config["training"]["world_size"], ATLAS["pack"]
+    cores = None if on_gpu else workflow.cores  # None on a cluster, unless the profile limits them
+    execution = Execution.from_config(config).decided(len(STRATEGIES) * len(SEEDS), cores, world_size, packed)
+    return execution.threads_per_node(world_size, packed)
 
 
 def train_nodes():

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from cellshuffle.loading.samplers import LOADING, loading_of
 
+PREFETCH = 32  # batches prepared ahead, where a thread is free for it
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -48,7 +50,7 @@ class Execution:
     """How a training is carried out, which decides no number; names as in the config."""
 
     threads: int = 1  # of the arithmetic of each process
-    prefetch: int = 32  # batches prepared ahead of the model; 0: between the steps
+    prefetch: int | None = None  # batches made ahead of the model; 0: between the steps; None: see limited_to
     workers: int = 1  # threads that decode chunks of plates that are not packed
     checkpoint_minutes: float = 10
     nodes: int = 1  # over which the processes are spread evenly
@@ -66,10 +68,25 @@ class Execution:
         loading = (1 if packed else self.workers) if self.prefetch else 0
         return (self.threads + loading) * world_size // self.nodes
 
+    def decided(self, trainings: int, cores: int | None, world_size: int, packed: bool) -> "Execution":
+        """This execution, where `prefetch` is left open with the one that ends a run soonest.
+
+        A loader's thread takes a core. On a CPU it shortens a step by less than another training on that core
+        would bring, so it is worth it only where all `trainings` of the run fit on the `cores` side by side,
+        each with its loader. cores: None for a cluster, where each has its own, or GPUs, which must not wait.
+        """
+        if self.prefetch is not None:
+            return self
+        ahead = replace(self, prefetch=PREFETCH)
+        threads = ahead.threads_per_node(world_size, packed)
+        fit = cores is None or trainings * min(threads, cores) <= cores
+        return ahead if fit else replace(self, prefetch=0)
+
     def limited_to(self, threads: int, world_size: int) -> "Execution":
         """This execution with no more than `threads` CPU threads on each node.
 
-        `--cores 1` gives one thread where more were asked for; then batches are made between the steps.
+        `--cores 1` gives one thread where more were asked for; then batches are made between the steps. Where
+        `prefetch` is left open, they are made ahead if there is a thread for it.
         """
         available = max(1, threads * self.nodes // world_size)
         arithmetic = min(self.threads, available)
@@ -77,6 +94,6 @@ class Execution:
         return replace(
             self,
             threads=arithmetic,
-            prefetch=self.prefetch if loading else 0,
+            prefetch=(PREFETCH if self.prefetch is None else self.prefetch) if loading else 0,
             workers=min(self.workers, loading or available),
         )
