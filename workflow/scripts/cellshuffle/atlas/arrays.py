@@ -11,6 +11,7 @@ from operator import getitem
 import h5py
 import numpy as np
 
+from cellshuffle.atlas.direct import Direct, Elements
 from cellshuffle.errors import InputError
 
 RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
@@ -20,13 +21,15 @@ SAMPLED = 8  # intervals of a fetch that are tried first: when all are in memory
 BYTE, PAGE = bytearray(1), mmap.PAGESIZE
 
 
-def open_elements(*datasets, workers=1, random=False):
-    """Readers of one-dimensional datasets, all mapped or all decoded: `.read(starts, stops)`.
+def open_elements(*datasets, workers=1, random=False, queue=None):
+    """Readers of one-dimensional datasets, all flat in their file or all decoded: `.read(starts, stops)`.
 
     workers: threads that decode chunks; random: intervals come in no order, so the kernel is told
-    not to read ahead.
+    not to read ahead; queue: of reads past the page cache, None for the page cache.
     """
     if all(is_flat(dataset) for dataset in datasets):
+        if queue is not None:
+            return [Direct(dataset, queue) for dataset in datasets]
         return [Mapped(dataset, random) for dataset in datasets]
     return [Chunked(dataset, workers) for dataset in datasets]
 
@@ -101,11 +104,15 @@ class Mapped:
 def gather(sources, pieces, starts, stops):
     """Copy runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
 
-    sources: arrays or Mapped datasets; runs of these are read from their file.
+    sources: arrays, Mapped datasets, whose runs are read from their file, or Elements under way.
     """
     if all(isinstance(s, Mapped) and s.dtype == sources[0].dtype for s in sources):
         return _read(sources, pieces, starts, stops)
-    arrays = [source.array if isinstance(source, Mapped) else source for source in sources]
+    for number, source in enumerate(sources):
+        if isinstance(source, Elements):
+            moved = np.where(pieces == number, source.locate(starts) - starts, 0)
+            starts, stops = starts + moved, stops + moved
+    arrays = [source.array if isinstance(source, Mapped | Elements) else source for source in sources]
     slices = map(slice, starts.tolist(), stops.tolist())
     return np.concatenate(list(map(getitem, map(arrays.__getitem__, pieces.tolist()), slices)))
 

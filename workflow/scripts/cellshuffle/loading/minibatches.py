@@ -82,23 +82,36 @@ def read_batches(plates, codes, order, first=0, step=1):
     codes: {name: (n_cells, ...) array}; order: see `fetch_order`; first: minibatches before this one come
     with None for counts and codes, and nothing of them is read; step: from it on, only every so-manyth comes.
     """
-    number = 0  # of the fetch's first minibatch in the epoch
-    for cells, batches in order:
-        for positions in batches[: max(0, first - number)]:
-            yield cells[positions], None, None
-        skipped = first - number if first > number else (first - number) % step
-        number += len(batches)
-        wanted = batches[skipped::step]
-        if not wanted:
-            continue
-        if len(wanted) < len(batches):
-            read = np.sort(np.concatenate(wanted))
-            cells, wanted = cells[read], [np.searchsorted(read, positions) for positions in wanted]
-        fetched = plates.fetch(cells)
+    fetches = _begin_fetches(plates, order, first, step)
+    for passed, cells, wanted, fetched in _one_ahead(fetches) if plates.depth else fetches:
+        for skipped in passed:
+            yield skipped, None, None
         fetched_codes = {name: array[cells].astype(np.int64) for name, array in codes.items()}
         for positions in wanted:
             rows = fetched.take(positions)
             yield cells[positions], rows, {name: array[positions] for name, array in fetched_codes.items()}
+
+
+def _begin_fetches(plates, order, first, step):
+    """Yield (cells of minibatches before the first, cells to read, positions of each minibatch, Fetch)."""
+    number = 0  # of the fetch's first minibatch in the epoch
+    for cells, batches in order:
+        passed = [cells[positions] for positions in batches[: max(0, first - number)]]
+        skipped = first - number if first > number else (first - number) % step
+        number += len(batches)
+        wanted = batches[skipped::step]
+        if len(wanted) < len(batches):
+            read = np.sort(np.concatenate([np.zeros(0, np.int64), *wanted]))
+            cells, wanted = cells[read], [np.searchsorted(read, positions) for positions in wanted]
+        yield passed, cells, wanted, plates.fetch(cells) if wanted else None
+
+
+def _one_ahead(items):
+    """The items, each after the next has begun."""
+    ahead = next(items, None)
+    while ahead is not None:
+        item, ahead = ahead, next(items, None)
+        yield item
 
 
 def cell_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
