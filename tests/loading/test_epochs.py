@@ -167,6 +167,8 @@ def test_torchdata_goes_on_at_every_batch(atlas):
 class Stub:
     """Stands in for Plates: every cell has one value, its number."""
 
+    read_depth = 0
+
     def __init__(self, n_cells):
         self.n_cells, self.read = n_cells, 0
 

@@ -28,6 +28,9 @@ LONGEST = 2**20  # bytes of one read
 DEPTH = 1024  # reads under way: an NVMe disk takes some hundreds, and has others while cells are gathered
 LARGER = 1.5  # plates so many times larger than memory are read past the page cache
 
+# This process's control groups, and where their files are.
+CONTROL_GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
 # struct iocb and struct io_event of <linux/aio_abi.h>
 REQUEST = np.dtype(
     [("batch", "u8"), ("key", "u4"), ("flags", "u4"), ("operation", "u2"), ("priority", "i2"),
@@ -51,12 +54,12 @@ def default_depth(paths: Sequence[str | Path]) -> int:
 def memory_limit() -> int:
     """Bytes of memory that this process may use: the machine's, or its control group's where that is less."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    listed = Path("/proc/self/cgroup")
+    listed, mounted = CONTROL_GROUPS
     for line in listed.read_text().splitlines() if listed.exists() else []:
         _, controllers, group = line.split(":", 2)
         if controllers not in ("", "memory"):
             continue
-        folder = Path(f"/sys/fs/cgroup/{controllers}{group}")
+        folder = mounted / controllers / group.lstrip("/")
         for above in (folder, *folder.parents):
             file = above / ("memory.limit_in_bytes" if controllers else "memory.max")
             text = file.read_text().strip() if file.is_file() else "max"
@@ -68,7 +71,7 @@ def reads_directly(path: str | Path) -> bool:
     """Whether a file can be read past the page cache, and this machine begins reads without waiting."""
     try:
         with open(path, "rb", buffering=0, opener=_open_direct) as file:
-            Reads(Queue(1), file, np.zeros(1, np.int64), np.array([ALIGNED])).wait()
+            Reads(Queue(1), file, 0, np.zeros(1, np.int64), np.array([ALIGNED])).wait()
     except (OSError, InputError):
         return False
     return True
@@ -90,7 +93,7 @@ class Queue:
             self._open()
         except OSError as error:
             raise InputError(
-                f"depth {depth}: this machine begins no reads without waiting ({error.strerror}); give 0"
+                f"read_depth {depth}: this machine begins no reads without waiting ({error.strerror}); give 0"
             ) from None
 
     def __reduce__(self):
@@ -111,6 +114,8 @@ class Queue:
     def submit(self, batch: "Reads"):
         """Begin the requests of a batch, after those of all batches before."""
         self._open()
+        if not len(batch.requests):
+            return
         with self.lock:
             number = next(self.numbers)
             self.batches[number] = batch  # until its last read has ended: the disk writes into its memory
@@ -155,10 +160,11 @@ class Queue:
 class Reads:
     """Stretches of a file that are read into one piece of memory, `content`, one after the other.
 
-    file: opened past the page cache; begin, length: (k,) bytes, multiples of ALIGNED.
+    file: opened past the page cache, of file_size bytes, where the last read may end early; begin,
+    length: (k,) bytes, multiples of ALIGNED.
     """
 
-    def __init__(self, queue: Queue, file, begin: np.ndarray, length: np.ndarray):
+    def __init__(self, queue: Queue, file, file_size: int, begin: np.ndarray, length: np.ndarray):
         self.queue, self.file, self.begin, self.begun = queue, file, begin, 0
         self.place = np.cumsum(length) - length
         memory = np.empty(int(length.sum()) + ALIGNED, np.uint8)
@@ -166,9 +172,8 @@ class Reads:
         self.content = memory[low : low + len(memory) - ALIGNED]
         self.requests = self._requests(length)
         self.pointers = self.requests.ctypes.data + REQUEST.itemsize * np.arange(len(self.requests))
-        end = os.fstat(file.fileno()).st_size  # where a read may be cut short
         self.n_missing, self.n_bytes, self.error = len(self.requests), 0, 0
-        self.expected = int(np.clip(end - begin, 0, length).sum())
+        self.expected = int(np.clip(file_size - begin, 0, length).sum())
         queue.submit(self)
 
     def _requests(self, length):
@@ -193,7 +198,7 @@ class Reads:
         self.queue.wait(self)
         if self.error:
             raise InputError(f"{self.file.name}: cannot be read: {os.strerror(-self.error)}")
-        if self.n_bytes != self.expected:
+        if self.n_bytes < self.expected:
             missing = self.expected - self.n_bytes
             raise InputError(f"{self.file.name}: {missing} bytes are missing; cut meanwhile?")
 
@@ -205,18 +210,19 @@ class Direct:
         path, self.queue = dataset.file.filename, queue
         self.offset, self.dtype, self.size = dataset.id.get_offset(), dataset.dtype, dataset.size
         self.file = open(path, "rb", buffering=0, opener=_open_direct)  # noqa: SIM115  (as long as this)
-        if self.offset + dataset.nbytes > os.fstat(self.file.fileno()).st_size:
+        self.file_size = os.fstat(self.file.fileno()).st_size
+        if self.offset + dataset.nbytes > self.file_size:
             raise InputError(f"{path}: truncated, {dataset.name} reaches beyond the end of the file")
 
     def read(self, starts, stops):
-        """Begin to read sorted, disjoint intervals of elements; return what to gather them from, and where."""
+        """Begin to read sorted, disjoint intervals of elements; return what to gather from, and where."""
         item = self.dtype.itemsize
         first = (self.offset + starts * item) // ALIGNED * ALIGNED
         last = np.maximum.accumulate(-(-(self.offset + stops * item) // ALIGNED) * ALIGNED)
         apart = np.flatnonzero(first[1:] > last[:-1] + NEAR)
         begin = first[np.r_[0, apart + 1]]
         length = last[np.r_[apart, len(last) - 1]] - begin
-        return Elements(self, Reads(self.queue, self.file, begin, length)), starts
+        return Elements(self, Reads(self.queue, self.file, self.file_size, begin, length)), starts
 
 
 class Elements:

@@ -130,7 +130,7 @@ class Plates:
     obs : names of obs columns to have with the counts, as codes into `classes`
     where : {obs column: value or values}; the sequence is of the cells that have them, and of no others
     genes : names of the genes to have, in the order wanted; None for all
-    depth : reads of packed plates under way at once, past the page cache; 0 reads through it; None
+    read_depth : reads of packed plates under way at once, past the page cache; 0 reads through it; None
         decides: 1,024 where the files are half as large again as memory, else 0
 
     `plates[cells]`, for sorted cell numbers (repeats allowed), are their `Rows`; with `obs`, even an empty
@@ -168,13 +168,13 @@ class Plates:
         obs: Sequence[str] | None = None,
         where: dict | None = None,
         genes: Sequence[str] | None = None,
-        depth: int | None = None,
+        read_depth: int | None = None,
     ):
         paths = [paths] if isinstance(paths, str | Path) else paths
         if not paths:
             raise InputError("there are no plates to read: give the path of at least one h5ad file")
-        self.depth = default_depth(paths) if depth is None else depth
-        queue = Queue(self.depth) if self.depth else None
+        self.read_depth = default_depth(paths) if read_depth is None else read_depth
+        queue = Queue(self.read_depth) if self.read_depth else None
         self.plates = [Plate(path, layer, workers, random, queue) for path in paths]
         first = self.plates[0]
         for plate in self.plates[1:]:

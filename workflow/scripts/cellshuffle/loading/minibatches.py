@@ -83,7 +83,7 @@ def read_batches(plates, codes, order, first=0, step=1):
     with None for counts and codes, and nothing of them is read; step: from it on, only every so-manyth comes.
     """
     fetches = _begin_fetches(plates, order, first, step)
-    for passed, cells, wanted, fetched in _one_ahead(fetches) if plates.depth else fetches:
+    for passed, cells, wanted, fetched in _one_ahead(fetches) if plates.read_depth else fetches:
         for skipped in passed:
             yield skipped, None, None
         fetched_codes = {name: array[cells].astype(np.int64) for name, array in codes.items()}

@@ -48,6 +48,7 @@ def run_job(job):
             recipe.max_cells[split],
             layer=recipe.layer,
             workers=execution.workers,
+            read_depth=execution.read_depth,
             random=split == "train" and not is_sequential(recipe.sampler),
             unique_genes=recipe.transform != "none",
             where=where_of(job["plates"][split], recipe.where),

@@ -52,6 +52,7 @@ class Execution:
     threads: int = 1  # of the arithmetic of each process
     prefetch: int | None = None  # batches made ahead of the model; 0: between the steps; None: see limited_to
     workers: int = 1  # threads that decode chunks of plates that are not packed
+    read_depth: int | None = None  # reads of packed plates under way at once, see Plates
     checkpoint_minutes: float = 10
     nodes: int = 1  # over which the processes are spread evenly
     scratch: str | None = None  # a folder on the node for copies of the plates
@@ -59,7 +60,7 @@ class Execution:
     @classmethod
     def from_config(cls, config: dict) -> "Execution":
         """The execution that a complete configuration asks for."""
-        names = ("threads", "prefetch", "workers", "checkpoint_minutes", "nodes")
+        names = ("threads", "prefetch", "workers", "read_depth", "checkpoint_minutes", "nodes")
         training = config["training"]
         return cls(**{name: training[name] for name in names}, scratch=config["atlas"]["scratch"])
 
