@@ -208,7 +208,7 @@ def look_at_results(clone, words, output):
 def run_is_whole(run, config):
     """Scores of every strategy, seed and task, every figure three times, the table in words."""
     scores_are_whole(run, config)
-    names = {"comparison", "learning_curves", "cost", "tradeoff", "why", "weights", "class_f1"}
+    names = {"comparison", "differences", "learning_curves", "cost", "tradeoff", "why", "weights", "class_f1"}
     names |= {f"confusion_{task}" for task in config["tasks"]}
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png")}
     assert {path.name for path in (run / "figures").iterdir() if path.stat().st_size} == files
