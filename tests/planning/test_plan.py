@@ -173,13 +173,54 @@ def test_times_follow_from_the_rates(atlas):
     rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
     costs = plan(found, rates, configuration(), MEMORY, folder, cores=2, threads=1)
     streaming = costs["strategies"]["streaming"]
-    assert streaming["epoch"] == pytest.approx(61 / 50, rel=1e-4)
+    assert streaming["epoch"] == pytest.approx(61 / 50 + 32 / 100, rel=1e-4)  # trained and tested
     assert streaming["training"] == pytest.approx(3 * (61 / 50 + 32 / 100), rel=1e-4)
-    assert costs["strategies"]["weighted"]["epoch"] == pytest.approx(10 / 100, rel=1e-3)
+    assert costs["strategies"]["weighted"]["epoch"] == pytest.approx((10 + 32) / 100, rel=1e-3)
     assert costs["memory"] == 2e9
     assert costs["pack"] == pytest.approx(93 / 10 / 2)
     seeds = sum(cost["seeds"] for cost in costs["strategies"].values())
     assert costs["total"] == pytest.approx(costs["pack"] + seeds / 2)
+
+
+def test_without_a_loader_of_its_own_a_training_loads_between_its_steps(atlas):
+    """The rate of training is measured with loading in order; another order costs what it takes more."""
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES))
+    load = {"streaming": 400, "weighted": 200}
+    rates = {"pack": 10, "train": 100, "in_order": 400, "load": load, "device": "cpu"}
+    costs = plan(found, rates, configuration(prefetch=0), MEMORY, folder, cores=2, threads=1)["strategies"]
+    assert costs["streaming"]["cells_per_second"] == pytest.approx(100)
+    assert costs["weighted"]["cells_per_second"] == pytest.approx(1 / (1 / 100 + 1 / 200 - 1 / 400))
+    assert [cost["loading"] for cost in costs.values()] == [400, 200]
+
+
+def test_columns_agree_where_times_are_short(atlas):
+    """An epoch of a tenth of a second is no second: as many of them are a training, and those the seeds."""
+    folder, _ = atlas
+    found, config = survey(request_for(folder, PLATES)), configuration(epochs=100)
+    load = {"streaming": 1e6, "weighted": 1e6}
+    rates = {"pack": 9, "train": 820, "in_order": 1e6, "load": load, "device": "cpu"}
+    costs = plan(found, rates, config, MEMORY, folder, cores=1, threads=1)
+    table = [line.split() for line in lines(found, costs, config, rates)]
+    row = next(words for words in table if words[:1] == ["streaming"])
+    assert row[-6:] == ["0.11", "s", "11", "s", "23", "s"]
+
+
+def test_findings_of_the_check_lead_the_plan(tmp_path):
+    """Genes that differ and a split without cells, as `check_input` says them."""
+    for name, n_genes in (("a", 200), ("b", 199)):
+        obs = obs_of(30, ord(name), line=(["A", "B"], "categorical"))
+        write_atlas(tmp_path / f"{name}.h5ad", counts_of(30, n_genes, ord(name)), obs)
+    rates = {"pack": 9, "train": 9, "in_order": 9, "load": dict.fromkeys(STRATEGIES, 9), "device": "cpu"}
+    for plates, words in (
+        ({"a": "train", "b": "test"}, "genes"),
+        ({"a": "train"}, "test split has no cells"),
+    ):
+        found = survey(request_for(tmp_path, plates))
+        costs = plan(found, rates, configuration(), MEMORY, tmp_path, cores=1, threads=1)
+        said = list(lines(found, costs, configuration(), rates))
+        assert said[1].startswith("THE RUN WILL BE REFUSED: ") and words in said[1]
+        assert any(line.startswith("largest risk  The run will be refused: ") for line in said)
 
 
 def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):

@@ -7,6 +7,7 @@ from cellshuffle.jobs.run import run_rule
 from cellshuffle.planning.plan import lines, plan
 from cellshuffle.planning.survey import survey
 from cellshuffle.training.launch import wait_passively
+from cellshuffle.training.settings import Execution
 
 
 def main(snakemake):
@@ -14,10 +15,13 @@ def main(snakemake):
     from cellshuffle.planning.calibration import calibrate
 
     params, config = snakemake.params, snakemake.params.config
+    world_size = config["training"]["world_size"]
+    execution = Execution.from_config(config).limited_to(params.threads, world_size)
+    training = config["training"] | {"prefetch": execution.prefetch}
     atlas = survey(params.request, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
-        rates = calibrate(atlas, config["strategies"], config["training"], Path(folder))
-    memory, packed = params.memory_mb, params.packed
+        rates = calibrate(atlas, config["strategies"], training, Path(folder))
+    memory, packed, config = params.memory_mb, params.packed, config | {"training": training}
     costs = plan(atlas, rates, config, memory, packed, params.cores, params.threads)
     print("\n".join(lines(atlas, costs, config, rates)))
 

@@ -21,13 +21,14 @@ from cellshuffle.training.state import new_state
 
 PACKED_CELLS = 512  # that the packing rate is measured on
 MAX_CELLS = 8192  # of the block
+PASSES = 4  # over the block, at least, of a measurement of loading
 SECONDS = 0.5  # of every measurement, at least one pass
 # Keys of a strategy that the block is too small for.
 TOO_LARGE = ("total_size", "sampling_size", "replace", "drop_last")
 
 
 def calibrate(survey, strategies, training, folder):
-    """Cells a second: {"pack": rate, "train": rate, "load": {strategy: rate}}, and the device used.
+    """Cells a second: {"pack", "train", "in_order", "load": {strategy: rate}}, and the device used.
 
     survey: a Survey; strategies, training: sections of the config; folder: for temporary files,
     where the packed plates will lie. Without a GPU the CPU is measured, whatever the config says.
@@ -47,6 +48,7 @@ def calibrate(survey, strategies, training, folder):
     sizes = list(survey.n_classes.values())
     labels = np.random.default_rng(0).integers(sizes, size=(len(plates), len(sizes)))
     rates["train"] = _training_rate(packed, labels, classes, training | {"device": device})
+    rates["in_order"] = _loading_rate(plates, labels, {"sampler": "Streaming"}, training)
     rates["load"], measured = {}, {}
     for name, entry in strategies.items():
         options = {key: value for key, value in entry.items() if key not in TOO_LARGE}
@@ -90,15 +92,16 @@ def _training_rate(path, labels, classes, training):
 
 
 def _loading_rate(plates, labels, entry, training):
-    """Cells a second of reading alone, in a strategy's order, from memory."""
+    """Cells a second of reading alone, in a strategy's order, from memory: the median of PASSES or more."""
     loading = loading_of(entry, training)
     sampler = sampler_of(entry, np.ones(len(plates)) if is_weighted(entry) else None)
-    cells, epoch, began = 0, 0, time.perf_counter()
-    while (seconds := time.perf_counter() - began) < SECONDS:
-        for batch in epoch_batches(plates, sampler, labels, epoch=epoch, **loading):
+    rates, began = [], time.perf_counter()
+    while len(rates) < PASSES or time.perf_counter() - began < SECONDS:
+        cells, started = 0, time.perf_counter()
+        for batch in epoch_batches(plates, sampler, labels, epoch=len(rates), **loading):
             cells += len(batch.cells)
-        epoch += 1
-    return cells / seconds
+        rates.append(cells / (time.perf_counter() - started))
+    return float(np.median(rates[1:]))  # the first one fills caches
 
 
 def _block(survey, n_cells):

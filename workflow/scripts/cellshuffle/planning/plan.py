@@ -22,7 +22,7 @@ JOB_SECONDS, DRAWING_SECONDS = 3, 30
 def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """Costs of a run as a dict of numbers; bytes and seconds.
 
-    survey: a Survey; rates: see calibration.calibrate; config: the whole configuration;
+    survey: a Survey; rates: see calibration.calibrate; config: the whole configuration, `prefetch` decided;
     memory_mb: {strategy: what a training job asks for}; folder: where packed plates go;
     cores: given to the run; threads: of one training. Trainings run side by side on the CPU, one
     after the other on a GPU.
@@ -32,13 +32,14 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     costs = {}
     for name, entry in strategies.items():
         draws = entry.get("total_size") or survey.cells["train"]
-        # A thread reads ahead of the model: the slower of the two sets the pace.
-        rate = min(rates["train"], rates["load"][name]) * training["world_size"]
+        rate = _pace(rates, name, training["prefetch"]) * training["world_size"]
         order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) else ORDER_SECONDS
-        epoch = draws / rate + order * survey.cells["train"]
-        one_training = epochs * (epoch + survey.cells["test"] / max(rates["train"], 1))
+        train_seconds = draws / rate + order * survey.cells["train"]
+        epoch = train_seconds + survey.cells["test"] / max(rates["train"], 1)
+        one_training = epochs * epoch
         costs[name] = {
             "cells_per_second": rate,
+            "loading": rates["load"][name],
             "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
             "epoch": epoch,
             "training": one_training,
@@ -62,6 +63,15 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "memory": max(cost["memory"] for cost in costs.values()),
         "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+
+
+def _pace(rates, name, prefetch):
+    """Cells a second of a training; prefetch: batches that are prepared ahead of the model."""
+    train, load = rates["train"], rates["load"][name]
+    if prefetch:  # the slower of the two sets the pace
+        return min(train, load)
+    # One after the other; the rate of training has been measured with loading in order.
+    return 1 / (1 / train + max(0, 1 / load - 1 / rates["in_order"]))
 
 
 def packed_bytes(survey):
@@ -124,7 +134,7 @@ def size(n_bytes):
 
 def long_duration(seconds):
     """As phrasing.duration, in days where hours are too many."""
-    return f"{seconds / DAY:.3g} days" if seconds >= 2 * DAY else duration(max(seconds, 1))
+    return f"{seconds / DAY:.3g} days" if seconds >= 2 * DAY else duration(seconds)
 
 
 def many(number):
@@ -137,6 +147,8 @@ def lines(survey, costs, config, rates):
     packed, seeds = config["atlas"]["pack"], len(config["training"]["seeds"])
     sizes = ", ".join(f"{task} {n:,} classes" for task, n in survey.n_classes.items())
     yield f"Plan of run {config['run']}, nothing has been started"
+    for problem in survey.problems:
+        yield f"THE RUN WILL BE REFUSED: {problem}"
     yield ""
     chosen = f", with {where_words(config['atlas']['where'])}" if config["atlas"].get("where") else ""
     cells = [many(survey.cells[split]) for split in ("train", "test")]
@@ -172,11 +184,16 @@ def lines(survey, costs, config, rates):
 
 def _table(strategies, seeds, rates):
     """Lines on what every strategy costs, and what sets the pace: the slower of model and loading."""
-    heads = ("cells/s", "paced by", "an epoch", "a training", f"{seeds} seed{'s' * (seeds > 1)}")
+    heads = ("loading/s", "cells/s", "paced by", "an epoch", "a training", f"{seeds} seed{'s' * (seeds > 1)}")
     yield f"{'strategy':<24}" + "".join(f"{head:>12}" for head in heads)
     for name, cost in strategies.items():
         times = "".join(f"{long_duration(cost[k]):>12}" for k in ("epoch", "training", "seeds"))
-        yield f"{name:<24}{cost['cells_per_second']:>12,.0f}{cost['paced_by']:>12}{times}"
+        speeds = f"{cost['loading']:>12,.0f}{cost['cells_per_second']:>12,.0f}"
+        yield f"{name:<24}{speeds}{cost['paced_by']:>12}{times}"
+    yield (
+        "loading/s: cells that are read alone in that order, from memory; cells/s: trained on; an epoch: all "
+        "train cells, then all test cells."
+    )
     if all(cost["paced_by"] == "model" for cost in strategies.values()):
         load = rates["load"].values()
         yield (
