@@ -8,10 +8,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from cellshuffle.atlas.h5ad import gene_names
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.atlas.selection import Selection
-from cellshuffle.atlas.tables import column_codes, n_rows
+from cellshuffle.atlas.tables import column_codes, gene_names, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import check_atlas
 from cellshuffle.labels.codes import plate_labels
@@ -99,7 +98,7 @@ def test_attributes_of_fixed_length(plate):
 @pytest.mark.parametrize("rows", [None, [0, 3, 4, 17, 39]])
 def test_columns_are_copied_in_parts(plate, tmp_path, monkeypatch, rows):
     path, adata = plate
-    monkeypatch.setattr("cellshuffle.atlas.tables.ROWS", 7)
+    monkeypatch.setattr("cellshuffle.atlas.copying.ROWS", 7)
     select = Selection(None if rows is None else np.array(rows))
     pack(path, tmp_path / "packed.h5ad", select=select)
     packed = anndata.read_h5ad(tmp_path / "packed.h5ad")

@@ -66,7 +66,7 @@ CASES = {
     ),
     "no class of a drug": (table("drug,moa\nd0,\n"), ["no moa for 'd0' (45 cells)"]),
     "lookup is no Parquet": (
-        lambda a: (a / "moa.parquet").write_text("drug,moa\n"),
+        lambda a: (a / "moa.parquet").write_text("PAR1 and no more"),
         ["not a readable Parquet file"],
         {"tasks": {"moa": {"lookup": {"table": "atlas/moa.parquet"}}}},
     ),

@@ -46,7 +46,7 @@ FILES = {
     "pickle": (of_plate(lambda p: p.write_bytes(pickle.dumps([1] * 99))), ["not a readable HDF5"]),
     "gzipped": (
         of_plate(lambda p: p.write_bytes(gzip.compress(p.read_bytes()))),
-        ["not a readable HDF5"],
+        ["plate1.h5ad: is not an h5ad file but a file compressed by gzip; decompress it"],
     ),
     "a folder": (of_plate(lambda p: unlink(p).mkdir()), ["plate1.h5ad: is not a file"]),
     "a pipe": (of_plate(lambda p: os.mkfifo(unlink(p))), ["plate1.h5ad: is not a file"]),

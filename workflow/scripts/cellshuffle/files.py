@@ -2,7 +2,9 @@
 
 import csv
 import errno
+import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -20,6 +22,24 @@ from cellshuffle.errors import InputError
 
 PARTIAL = ".partial-"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+HDF5, PARQUET = "an HDF5 file", "a Parquet table"
+# First bytes of what is found where an h5ad or a table should be, and what it is.
+SIGNATURES = {
+    b"\x1f\x8b": "a file compressed by gzip; decompress it (`gzip -dc <file> > <new file>`)",
+    b"BZh": "a file compressed by bzip2; decompress it (`bzip2 -dc <file> > <new file>`)",
+    b"\xfd7zXZ": "a file compressed by xz; decompress it (`xz -dc <file> > <new file>`)",
+    b"\x28\xb5\x2f\xfd": "a file compressed by zstd; decompress it (`zstd -dc <file> > <new file>`)",
+    b"PK\x03\x04": "a ZIP archive or an Excel workbook; unpack it, or save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the table as CSV",
+    b"\x89HDF": HDF5,
+    b"PAR1": PARQUET,
+    b"\x00\x05\x16\x07": "what macOS keeps beside a file, under `._` and its name; take the file itself",
+    b"version https://git-lfs": "a pointer of Git LFS; fetch the file itself with `git lfs pull`",
+    **dict.fromkeys(
+        [b"<!", b"<?xml", b"<html", b"<HTML", b"<Error"],
+        "a page of HTML or XML, perhaps the error message of a download; download it again",
+    ),
+}
 IDLE_SECONDS = 120  # without a write, before another machine's partial file counts as abandoned
 
 
@@ -66,6 +86,24 @@ def claim(path):
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                 raise
+
+
+def content_of(file):
+    """What an open file is by its first bytes, and what to do with it; None when they do not tell."""
+    start = file.read(64)
+    return next((words for first, words in SIGNATURES.items() if start.startswith(first)), None)
+
+
+def open_decompressed(path):
+    """Open a file for reading bytes, also one that is compressed by gzip, whatever its name."""
+    with open(path, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if is_gzip else open(path, "rb")
+
+
+def open_text(path):
+    """Open a text file in UTF-8 for reading, also one that is compressed by gzip."""
+    return io.TextIOWrapper(open_decompressed(path), encoding="utf-8-sig", newline="")
 
 
 def _is_full(folder):

@@ -1,26 +1,74 @@
-"""An open h5ad file: where matrix, genes and row names lie in it, in every encoding of anndata."""
+"""An open h5ad file: what lies where in it, in every encoding of anndata; nothing outside it is followed."""
 
 import os
-from contextlib import contextmanager
+import posixpath
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import h5py
-import numpy as np
 
 from cellshuffle.errors import InputError
+from cellshuffle.files import HDF5, content_of
+
+MAX_LINKS = 16  # soft links that lead to one another
+# Filters of HDF5 that h5py does not bring and hdf5plugin does, by their registered numbers.
+FILTERS = {
+    307: "bzip2", 32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP",
+    32015: "Zstandard", 32017: "SZ", 32026: "Blosc2",
+}  # fmt: skip
+ANEW = "read it with anndata where it was made, and write it as one file with `write_h5ad`"
+
+
+def h5ad_files(folder, pattern="*.h5ad"):
+    """Sorted paths of the h5ad files of a folder that match a pattern, without hidden ones.
+
+    Hidden are files half-written, and the `._plate1.h5ad` that macOS puts beside `plate1.h5ad`.
+    """
+    return sorted(path for path in Path(folder).glob(pattern) if not path.name.startswith("."))
+
+
+def open_hdf5(path, mode="r", **options):
+    """An h5py.File without a lock, which not every file system has and another program may hold.
+
+    What is written goes to files of other names until it is complete (files.py), so it needs none either.
+    """
+    return h5py.File(path, mode, locking=False, **options)
 
 
 def open_h5ad(path):
     """Open an h5ad file for reading; InputError says why it cannot be."""
-    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for ever
-        raise InputError(f"{path}: not a file, so not an h5ad file")
     try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such plate") from None
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            folder = ", perhaps a Zarr store; plates are h5ad files" if os.path.isdir(path) else ""
+            raise InputError(f"{path}: is not a file{folder}")
+        return open_hdf5(path)
     except OSError as error:
-        reason = "truncated" if "truncated" in str(error) else "not a readable HDF5 file"
-        raise InputError(f"{path}: {reason}, so not an h5ad file ({_brief(error)})") from None
-    return file
+        raise InputError(f"{path}: {_reason(path, error)}") from None
+
+
+def _reason(path, error):
+    """Why a plate cannot be opened, and what to do."""
+    if not os.path.exists(path):
+        link = f" (it is a link to {os.readlink(path)})" if os.path.islink(path) else ""
+        return f"there is no such plate{link}"
+    if not os.access(path, os.R_OK):
+        return f"may not be read, its permissions are {oct(os.stat(path).st_mode)[-3:]}"
+    if os.path.getsize(path) == 0:
+        return "is an empty file, so not an h5ad file"
+    with open(path, "rb") as file:
+        content = content_of(file)
+    if content and content != HDF5:
+        return f"is not an h5ad file but {content}"
+    text = str(error)
+    if "truncated" in text:
+        return f"truncated, so not an h5ad file; copy or download it again ({_brief(error)})"
+    if "already open for" in text:
+        return (
+            "is being written by another program, or one ended while it wrote; close it there, or run "
+            f"`h5clear --status {path}`"
+        )
+    return f"not a readable HDF5 file, so not an h5ad file ({_brief(error)})"
 
 
 @contextmanager
@@ -44,36 +92,65 @@ def _brief(error):
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def member(file, name):
-    """`file[name]`, refusing what leads out of the file; InputError when it does not exist."""
-    element = file
-    for part in name.strip("/").split("/"):
+def member(group, name):
+    """`group[name]`; InputError where `find` raises one, and when it does not exist."""
+    element = find(group, name)
+    if element is None:
+        raise InputError(f"{group.file.filename}: has no {name} ({group.name} has: {', '.join(group)})")
+    return element
+
+
+def find(group, name, links=MAX_LINKS):
+    """`group[name]`, None where it does not exist; InputError for what leads out of the file.
+
+    Every link on the way is looked at before it is followed: a soft link may lead through an external one.
+    Raises InputError also for a dataset whose compression filter is missing.
+    """
+    element = group.file if name.startswith("/") else group
+    for part in name.split("/"):
+        if part in ("", "."):
+            continue
         link = element.get(part, getlink=True) if isinstance(element, h5py.Group) else None
         if isinstance(link, h5py.ExternalLink):
-            raise InputError(f"{file.file.filename}: {name} is a link to another file, which is not followed")
-        if link is None or part not in element:
-            members = ", ".join(element) if isinstance(element, h5py.Group) else "no members"
-            raise InputError(f"{file.file.filename}: has no {name} ({element.name} has: {members})")
-        element = element[part]
-        if isinstance(element, h5py.Dataset) and (element.external or element.is_virtual):
-            raise InputError(f"{file.file.filename}: {name} is stored in another file, which is not followed")
-    return element
+            raise InputError(f"{_path(group, name)} is a link to another file, which is not followed; {ANEW}")
+        if isinstance(link, h5py.SoftLink):
+            if links == 0:
+                raise InputError(f"{_path(group, name)} is a link that leads to nothing but other links")
+            element = find(element, link.path, links - 1)
+        else:
+            element = link and element[part]
+        if element is None:
+            return None
+    return checked(element) if isinstance(element, h5py.Dataset) else element
+
+
+def _path(group, name):
+    return f"{group.file.filename}: {posixpath.join(group.name, name).strip('/')}"
+
+
+def checked(dataset):
+    """The dataset; InputError when its values lie in another file, or need a filter that is missing."""
+    if dataset.external or dataset.is_virtual:
+        raise InputError(f"{_path(dataset, '')} is stored in another file, which is not followed; {ANEW}")
+    layout = dataset.id.get_create_plist()
+    for code, _, _, name in map(layout.get_filter, range(layout.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            with suppress(ImportError):  # the import registers its filters
+                import hdf5plugin  # noqa: F401
+        if not h5py.h5z.filter_avail(code):
+            words = FILTERS.get(code) or name.decode(errors="replace") or "an unknown one"
+            raise InputError(
+                f"{_path(dataset, '')} is compressed with a filter that is not installed here, {words} "
+                f"(HDF5 number {code}); `pip install hdf5plugin` beside cellshuffle, or write the file "
+                'anew with `write_h5ad(path, compression="gzip")`'
+            )
+    return dataset
 
 
 def attribute(element, name, default=None):
     """An attribute of an HDF5 object; text may be stored as bytes of a fixed length."""
     value = element.attrs.get(name, default)
     return value.decode() if isinstance(value, bytes) else value
-
-
-def values_of(array):
-    """The values of an array that may be nullable, that is a group of values and mask."""
-    return member(array, "values") if isinstance(array, h5py.Group) else array
-
-
-def index_of(table):
-    """The dataset of the row names of an obs or var group."""
-    return values_of(member(table, attribute(table, "_index", "_index")))
 
 
 def matrix_name(file, layer):
@@ -90,12 +167,28 @@ def _of_raw(file, name):
     return f"raw.{name}" if "raw.X" in file else f"raw/{name}"  # a dot before anndata 0.7
 
 
-def gene_names(file, layer=None):
-    """(n_genes,) str array: the index of var (of raw/var for the raw matrix)."""
-    var = member(file, var_name(file, layer))
-    if isinstance(var, h5py.Dataset):  # a table, as anndata wrote before 0.7
-        return np.char.decode(var["index"].astype(bytes), "utf-8")
-    return index_of(var).asstr()[:].astype(str)
+def matrix_layers(file):
+    """The layers of a file, as matrix_of takes them: None for X, "raw", and names of layers."""
+    layers = [None, "raw", *(find(file, "layers") or [])]
+    return [layer for layer in layers if not _is_null(find(file, matrix_name(file, layer)))]
+
+
+def _is_null(matrix):
+    """Whether there is no matrix; anndata writes an X that is None as an empty dataset."""
+    return matrix is None or (isinstance(matrix, h5py.Dataset) and matrix.shape is None)
+
+
+def matrix_of(file, layer):
+    """A matrix of the file, a dataset or group; InputError that names the others when there is none."""
+    name = matrix_name(file, layer)
+    matrix = find(file, name)
+    if not _is_null(matrix):
+        return matrix
+    others = [other or "null (X)" for other in matrix_layers(file)]
+    advice = f"set atlas: layer to {' or '.join(others)}" if others else f"it has: {', '.join(file)}"
+    raise InputError(
+        f"{file.filename}: {f'has no {name}' if matrix is None else f'{name} is empty'}; {advice}"
+    )
 
 
 def matrix_format(matrix):

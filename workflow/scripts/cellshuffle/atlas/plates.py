@@ -9,24 +9,27 @@ import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
 from cellshuffle.atlas.direct import Queue, default_depth
-from cellshuffle.atlas.h5ad import gene_names, matrix_format, matrix_name, member, open_h5ad
+from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
-from cellshuffle.atlas.rows import Cells, Rows, first_repeat
+from cellshuffle.atlas.rows import Cells, Rows, first_repeat, value_problem, value_type
+from cellshuffle.atlas.tables import gene_names, n_rows
 from cellshuffle.errors import InputError
 
 
 class Fetch:
     """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate."""
 
-    def __init__(self, plates, arrays, piece, start, stop, unique_genes, place=None):
-        self.plates, self.unique_genes, self.place = plates, unique_genes, place
+    def __init__(self, plates, arrays, piece, start, stop, unique_genes, place=None, not_negative=False):
+        self.plates, self.place = plates, place
+        self.unique_genes, self.not_negative = unique_genes, not_negative
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
 
     def take(self, rows):
         """Gather `rows` (positions within the fetch, any order) as Rows; neighbours are one copy.
 
-        Raises InputError when a gene index is out of range or, with `unique_genes`, comes twice.
+        Raises InputError when a gene index is out of range or, with `unique_genes`, comes twice, and when a
+        value is not finite, beyond float32 or, with `not_negative`, below 0.
         """
         piece, start, stop = self.piece[rows], self.start[rows], self.stop[rows]
         indptr = np.zeros(len(rows) + 1, np.int64)
@@ -36,12 +39,18 @@ class Fetch:
         last = np.concatenate([new_run, [len(rows)]]) - 1
         runs = piece[first], start[first], stop[last]
         n_genes = self.plates[0].n_genes if self.plates else 0
-        taken = Rows(gather(self.data, *runs), gather(self.indices, *runs), indptr, n_genes)
+        data = gather(self.data, *runs)
+        data = data.astype(value_type(data.dtype), copy=False)
+        taken = Rows(data, gather(self.indices, *runs), indptr, n_genes)
         self._check(taken, piece)
         return taken if self.place is None else taken.only(self.place)
 
     def _check(self, rows, piece):
         genes, n_genes = rows.indices, rows.n_genes
+        if problem := value_problem(rows.data, self.not_negative):
+            words, wrong = problem
+            row = np.searchsorted(rows.indptr, np.flatnonzero(wrong)[0], side="right") - 1
+            raise InputError(f"{self.plates[piece[row]].path}: {words}")
         if len(genes) and not 0 <= int(genes.min()) <= int(genes.max()) < n_genes:
             wrong = np.flatnonzero((genes < 0) | (genes >= n_genes))[0]
             row = np.searchsorted(rows.indptr, wrong, side="right") - 1
@@ -61,7 +70,7 @@ class Plate:
     def __init__(self, path, layer=None, workers=1, random=False, queue=None):
         self.path, self.opened_with = Path(path), (path, layer, workers, random, queue)
         self.file = open_h5ad(path)
-        matrix = member(self.file, matrix_name(self.file, layer))
+        matrix = matrix_of(self.file, layer)
         self.format, (self.n_cells, self.n_genes) = matrix_format(matrix)
         self.genes = gene_names(self.file, layer)
         if self.format == "csc":
@@ -70,9 +79,12 @@ class Plate:
             )
         if len(self.genes) != self.n_genes:
             raise InputError(f"{path}: {self.n_genes} columns but {len(self.genes)} genes in var")
+        obs = find(self.file, "obs")
+        if obs is not None and n_rows(obs) != self.n_cells:
+            raise InputError(f"{path}: {self.n_cells} rows but {n_rows(obs)} cells in obs")
         if self.format == "dense":
             self.matrix = matrix
-            self.dtype = matrix.dtype
+            self.dtype = value_type(matrix.dtype)
             return
         data, indices, indptr = (member(matrix, name) for name in ("data", "indices", "indptr"))
         if not data.shape == indices.shape or indptr.shape != (self.n_cells + 1,):
@@ -81,7 +93,7 @@ class Plate:
         if self.indptr[0] != 0 or self.indptr[-1] != data.shape[0]:
             raise InputError(f"{path}: indptr must go from 0 to {data.shape[0]}")
         self.data, self.indices = open_elements(data, indices, workers=workers, random=random, queue=queue)
-        self.dtype = data.dtype
+        self.dtype = value_type(data.dtype)
 
     def __reduce__(self):
         """To another process goes how the plate was opened; there it is opened again."""
@@ -93,8 +105,9 @@ class Plate:
             return _dense_rows(self.matrix, rows)
         starts = self.indptr[rows].astype(np.int64)
         stops = self.indptr[rows + 1].astype(np.int64)
-        if (stops < starts).any():
-            raise InputError(f"{self.path}: indptr goes down at row {rows[stops < starts][0]}")
+        wrong = (starts < 0) | (stops < starts) | (stops > self.data.size)
+        if wrong.any():
+            raise InputError(f"{self.path}: indptr goes down, or too far, at row {rows[wrong][0]}")
         data, begin = self.data.read(starts, stops)
         indices, _ = self.indices.read(starts, stops)
         return (data, indices), begin, begin + (stops - starts)
@@ -126,7 +139,7 @@ class Plates:
     layer : None for X, "raw", or the name of a layer
     workers : threads that decode chunks of compressed plates
     random : cells come in no order, so the kernel shall not read ahead
-    unique_genes : refuse cells that have two values for a gene, of which a logarithm would be wrong
+    unique_genes : refuse negative values and cells with two values for a gene, whose logarithm would be wrong
     obs : names of obs columns to have with the counts, as codes into `classes`
     where : {obs column: value or values}; the sequence is of the cells that have them, and of no others
     genes : names of the genes to have, in the order wanted; None for all
@@ -258,7 +271,7 @@ class Plates:
             stops.append(stop)
         parts = (pieces, starts, stops)
         places = (np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts)
-        return Fetch(plates, arrays, *places, self.unique_genes, self.place)
+        return Fetch(plates, arrays, *places, self.unique_genes, self.place, self.unique_genes)
 
     def __getitem__(self, cells: np.ndarray) -> Rows | Cells:
         """Rows of sorted cell numbers (repeats allowed); Cells where obs columns were asked for."""

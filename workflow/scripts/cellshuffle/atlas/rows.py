@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+FLOAT32_MAX = np.finfo(np.float32).max
+
 
 @dataclass
 class Rows:
-    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64, dtypes as stored.
+    """CSR rows: `data` and gene `indices` (nnz,), `indptr` (n_rows + 1,) int64; dtypes: see value_type.
 
     `len(rows)` cells of `n_genes` genes; `rows[positions]` are some of them, in any order. SciPy's matrix of
     them is `scipy.sparse.csr_matrix((rows.data, rows.indices, rows.indptr), rows.shape)`.
@@ -121,3 +123,23 @@ def first_repeat(rows):
     genes, cell = rows.indices[order], cell[order]
     repeats = cell[1:][(genes[1:] == genes[:-1]) & (cell[1:] == cell[:-1])]
     return int(repeats[0]) if len(repeats) else None
+
+
+def value_type(dtype):
+    """The dtype in which values are handed on: as stored, but real numbers of 16 bits as float32.
+
+    SciPy has no sparse matrices of float16, and sums of it overflow. Also in the machine's byte order.
+    """
+    dtype = np.dtype(dtype).newbyteorder("=")
+    return np.dtype(f"f{np.clip(dtype.itemsize, 4, 8)}") if dtype.kind == "f" else dtype
+
+
+def value_problem(data, not_negative):
+    """(what is wrong with some values of a matrix, which (n,) bool); None where all can be trained on."""
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        return "the matrix holds NaN or infinite values", ~np.isfinite(data)
+    if data.dtype == np.float64 and len(data) and np.abs(data).max() > FLOAT32_MAX:
+        return "the matrix holds values beyond 3.4e38, the largest float32", np.abs(data) > FLOAT32_MAX
+    if not_negative and data.dtype.kind in "if" and len(data) and data.min() < 0:
+        return "the matrix holds negative values, but training: transform is for counts", data < 0
+    return None

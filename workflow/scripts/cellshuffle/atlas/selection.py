@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import gene_names, member, open_h5ad
+from cellshuffle.atlas.h5ad import member, open_h5ad
 from cellshuffle.atlas.names import count_names, name_of
-from cellshuffle.atlas.tables import column_codes, n_rows
+from cellshuffle.atlas.tables import column_codes, gene_names, n_rows
 from cellshuffle.errors import InputError
+from cellshuffle.files import open_text
 
 SIDES = ("train", "test", "ignore")
 
@@ -112,11 +113,12 @@ def _drawn(n_cells, source, plate, split):
 def _gene_columns(file, layer, path):
     try:
         if not Path(path).is_file():  # opening a pipe would wait for ever
-            raise FileNotFoundError
-        wanted = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
-    except (FileNotFoundError, UnicodeDecodeError):
+            raise FileNotFoundError("there is no such file")
+        with open_text(path) as text:
+            wanted = [line.strip() for line in text]
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{file.filename}: atlas: genes: {path} must be a text file, one gene a line"
+            f"{file.filename}: atlas: genes: {path} must be a text file in UTF-8, one gene a line ({error})"
         ) from None
     wanted = [name for name in wanted if name]
     there = gene_names(file, layer)

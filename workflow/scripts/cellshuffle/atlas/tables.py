@@ -1,31 +1,147 @@
-"""The obs and var tables of an h5ad: columns as categorical codes, and copies of chosen rows."""
+"""The obs and var tables of an h5ad, read in every encoding of anndata: lengths, names, categorical codes."""
 
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import attribute, index_of, member, values_of
+from cellshuffle.atlas.h5ad import attribute, checked, find, member, var_name
 from cellshuffle.atlas.names import are_whole, names_of
 from cellshuffle.errors import InputError
 
-DATAFRAME = {"encoding-type": "dataframe", "encoding-version": "0.2.0"}
-CATEGORICAL = {"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False}
-ROWS = 2**18  # of a column held in memory while it is copied
 OLD_CATEGORIES = "__categories"  # where anndata before 0.8 kept the values of categorical columns
 
 
 def n_rows(table):
-    """Rows of an obs or var table, in the group encoding and in the older compound one."""
+    """Rows of an obs or var table, by its index; in the group encoding and in the older compound one."""
     if isinstance(table, h5py.Dataset):
         return len(table)
-    return len(index_of(table))
+    index = index_name(table)
+    parts, _ = parts_of(table, index)
+    if not parts:
+        raise InputError(_unknown_line(table, index))
+    return max(part.shape[0] if part.shape else 0 for part in parts.values())
+
+
+def index_name(table):
+    """Name of the column that names the rows."""
+    return table.dtype.names[0] if isinstance(table, h5py.Dataset) else attribute(table, "_index", "_index")
 
 
 def column_names(table):
-    """Columns of a table, without its index."""
+    """Columns of a table, without its index: those that it lists, as anndata reads them, then any other.
+
+    A name with a slash, such as `CD4+/CD8-`, is a path below the table.
+    """
+    index = index_name(table)
     if isinstance(table, h5py.Dataset):
-        return [name for name in table.dtype.names if name != "index"]
-    index = attribute(table, "_index", "_index")
-    return [name for name in table if name not in (index, OLD_CATEGORIES)]
+        return [name for name in table.dtype.names if name != index]
+    listed = [
+        name.decode() if isinstance(name, bytes) else str(name)
+        for name in np.atleast_1d(table.attrs.get("column-order", []))
+    ]
+    there = [name for name in listed if (find(table, name) if "/" in name else name in table)]
+    known = {name.split("/")[0] for name in [index, OLD_CATEGORIES, *there]}
+    return there + [name for name in table if name not in known]
+
+
+def parts_of(table, column):
+    """({name: array with a value a row}, categories) of a column or the index of a table that is a group.
+
+    The arrays are "values", with "mask" in a nullable column, or "codes", with categories: an array, or a
+    nullable group. An encoding that is not known has no arrays.
+    """
+    stored = member(table, column)
+    if isinstance(stored, h5py.Dataset):
+        categories = _old_categories(table, column, stored)
+        return {"values" if categories is None else "codes": stored}, categories
+    if "codes" in stored:
+        return {"codes": member(stored, "codes")}, member(stored, "categories")
+    if "values" in stored and "mask" in stored:
+        return {name: member(stored, name) for name in ("values", "mask")}, None
+    return {}, None
+
+
+def _old_categories(table, column, stored):
+    """Categories of a column as anndata 0.7 wrote it, None of one that has none."""
+    reference = stored.attrs.get("categories")
+    if isinstance(reference, h5py.Reference) and reference:
+        return checked(stored.file[reference])
+    return find(table, f"{OLD_CATEGORIES}/{column}")
+
+
+def length_problems(table, n):
+    """Lines on columns and index of a table, obs or var, that have not `n` values; only shapes are read."""
+    if isinstance(table, h5py.Dataset):
+        return
+    for column in [index_name(table), *column_names(table)]:
+        for part in parts_of(table, column)[0].values():
+            try:
+                check_length(table, column, part, n)
+            except InputError as error:
+                yield str(error)
+
+
+def _where(table, column):
+    return f"{table.file.filename}: {table.name.strip('/')} column '{column}'"
+
+
+def _unknown_line(table, column):
+    encoding = attribute(member(table, column), "encoding-type") or "it has no encoding-type"
+    return f"{_where(table, column)} is stored in a way that is not known ({encoding})"
+
+
+def check_length(table, column, part, n):
+    """Raise InputError when an array has not one value for each of the n rows of its table."""
+    if part.shape in ((n,), (n, 1)):
+        return
+    if part.shape and len(part.shape) > 1:
+        problem = f"is a matrix of shape {part.shape}, not one value for each of {n} rows"
+    else:
+        problem = f"has {part.size or 0} values for {n} rows; write the file anew"
+    raise InputError(f"{_where(table, column)} {problem}")
+
+
+def read_column(table, column, stop=None):
+    """(values, mask, categories, absent) of a column or the index, of its first `stop` rows (None: all).
+
+    values are codes where there are categories; absent: which categories are no value. Raises InputError
+    where their number is not that of the rows, or a code has no category.
+    """
+    if isinstance(table, h5py.Dataset):
+        rows, mask = {"values": table[column][:stop]}, False
+        categories = _compound_categories(table, column)
+    else:
+        parts, categories = parts_of(table, column)
+        for part in parts.values():
+            check_length(table, column, part, n_rows(table))
+        rows = {name: part[:stop].reshape(-1) for name, part in parts.items()}
+        mask = rows.pop("mask", np.False_).astype(bool)
+    if not rows:
+        raise InputError(_unknown_line(table, column))
+    (values,) = rows.values()
+    if categories is None:
+        return values, mask, None, None
+    categories, absent = _categories(categories)
+    if values.dtype.kind not in "iu" or (
+        values.size and not -1 <= values.min() <= values.max() < len(absent)
+    ):
+        raise InputError(
+            f"{_where(table, column)} has codes beyond its categories, of which there are {len(absent)}"
+        )
+    return values, mask, categories, absent
+
+
+def _categories(stored):
+    """(categories, which of them are missing values) from an array or a nullable group."""
+    if isinstance(stored, h5py.Group):
+        return member(stored, "values")[:], member(stored, "mask")[:].astype(bool)
+    values = np.atleast_1d(stored[()])
+    return values, np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+
+
+def _compound_categories(table, column):
+    """Categories of a column of whole numbers in a compound table, None of another: they were kept in uns."""
+    is_codes = table.dtype[column].kind in "iu" and column != index_name(table)
+    return find(table.file, f"uns/{column}_categories") if is_codes else None
 
 
 def column_codes(file, column):
@@ -33,41 +149,53 @@ def column_codes(file, column):
 
     Categorical columns are read as they are stored, without building a string a cell; strings,
     integers and booleans are encoded. A missing value has code -1. Integers become their decimal
-    digits, whole real numbers those of the integer. Raises InputError when the column is not there or
-    holds real numbers that are not whole.
+    digits, whole real numbers those of the integer. Raises InputError when the column is not there,
+    has another number of values than obs has cells, codes without a category, or real numbers that are
+    not whole.
     """
     obs = member(file, "obs")
     if column not in column_names(obs):
         there = ", ".join(column_names(obs))
         raise InputError(f"{file.filename}: obs has no column '{column}' (it has: {there})")
-    if isinstance(obs, h5py.Dataset):
-        categories = _compound_categories(file, column)
-        if categories is not None:
-            return _named(obs[column], categories)
-        return _encode(obs[column], file, column)
-    stored = member(obs, column)
-    if isinstance(stored, h5py.Group) and "codes" in stored:
-        categories = values_of(member(stored, "categories"))
-        return _named(member(stored, "codes")[:], categories[:])
-    if isinstance(stored, h5py.Group):  # nullable integers, booleans or strings
-        return _encode(member(stored, "values")[:], file, column, member(stored, "mask")[:])
-    if OLD_CATEGORIES in obs and column in obs[OLD_CATEGORIES]:
-        return _named(stored[:], obs[OLD_CATEGORIES][column][:])
-    return _encode(stored[:], file, column)
+    values, mask, categories, absent = read_column(obs, column)
+    try:
+        if categories is None:
+            return _encode(values, file, column, mask)
+        codes, names = _named(values, categories, absent)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{_where(obs, column)} is not text in UTF-8 ({error})") from None
+    if len(set(names.tolist())) < len(names):
+        raise InputError(f"{_where(obs, column)} has a category twice; write it anew as a categorical column")
+    return codes, names
 
 
-def _compound_categories(file, column):
-    """Values of a categorical column of a compound table, None of a plain one: they were kept in uns."""
-    name = f"uns/{column}_categories"
-    return np.atleast_1d(member(file, name)[()]) if name in file else None
+def row_names(table, stop=None):
+    """(n,) str: the index of obs or var, of the first `stop` rows (None: all), as anndata names them."""
+    values, mask, categories, absent = read_column(table, index_name(table), stop)
+    if categories is not None:
+        names = np.append(np.where(absent, "nan", strings(categories)), "nan")
+        return names[values]
+    return np.where(mask, "<NA>", strings(values)) if np.any(mask) else strings(values)
 
 
-def _named(codes, categories):
-    """Codes and names of a categorical column; a category that is NaN is no value."""
-    if categories.dtype.kind == "f" and np.isnan(categories).any():
-        absent = np.append(np.isnan(categories), True)  # of code -1, too
-        codes = np.where(absent[codes], -1, (np.cumsum(~absent) - 1)[codes])
-        categories = categories[~absent[:-1]]
+def gene_names(file, layer=None):
+    """(n_genes,) str array: the index of var (of raw/var for the raw matrix)."""
+    return row_names(member(file, var_name(file, layer)))
+
+
+def strings(values):
+    """An array of text or numbers as a str array."""
+    if values.dtype.kind in "OS":
+        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], str)
+    return values.astype(str)
+
+
+def _named(codes, categories, absent):
+    """Codes and names of a categorical column; a category that is missing, or NaN, is no value."""
+    if absent.any():
+        gone = np.append(absent, True)  # of code -1, too
+        codes = np.where(gone[codes], -1, (np.cumsum(~gone) - 1)[codes])
+        categories = categories[~absent]
     return codes, names_of(categories)
 
 
@@ -81,96 +209,3 @@ def _encode(values, file, column, masked=False):
     codes = np.full(len(values), -1)
     codes[~missing] = found
     return codes, names_of(unique)
-
-
-def _strings(values):
-    if values.dtype.kind in "OS":
-        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values], str)
-    return values.astype(str)
-
-
-def copy_table(source, target, name, rows=None):
-    """Copy table `name` of an open h5ad into the open h5ad `target` as its obs or var.
-
-    rows: (k,) sorted row numbers to keep, None for all.
-    """
-    table = member(source, name)
-    copied = target.create_group(name[-3:])  # obs or var, also of raw/var and raw.var
-    if isinstance(table, h5py.Dataset):
-        _copy_compound(source, table, copied, rows)
-        return
-    copied.attrs.update({key: value for key, value in table.attrs.items() if key != "categories"})
-    copied.attrs.update(DATAFRAME)
-    old = table.get(OLD_CATEGORIES, {})
-    for column in table:
-        if column == OLD_CATEGORIES:
-            continue
-        stored = member(table, column)
-        if column in old:
-            group = copied.create_group(column)
-            group.attrs.update(CATEGORICAL)
-            _write_column(group, "codes", stored[:] if rows is None else stored[:][rows])
-            _write_column(group, "categories", old[column][:])
-        else:
-            _copy_rows(stored, copied, column, rows)
-
-
-def _copy_compound(source, table, copied, rows):
-    """Write a table of one compound dataset, as anndata kept it before 0.7, as a group of columns."""
-    names = list(table.dtype.names)
-    copied.attrs.update(DATAFRAME | {"_index": "index"})
-    copied.attrs["column-order"] = np.array([n for n in names if n != "index"], h5py.string_dtype())
-    cells = table[:] if rows is None else table[:][rows]
-    for column in names:
-        categories = _compound_categories(source, column)
-        if categories is None:
-            _write_column(copied, column, cells[column])
-            continue
-        group = copied.create_group(column)
-        group.attrs.update(CATEGORICAL)
-        _write_column(group, "codes", cells[column])
-        _write_column(group, "categories", categories)
-
-
-def _write_column(parent, name, values):
-    text = values.dtype.kind in "OS"
-    values = np.array(_strings(values), h5py.string_dtype()) if text else values
-    encoding = "string-array" if text else "array"
-    column = parent.create_dataset(name, data=values)
-    column.attrs.update({"encoding-type": encoding, "encoding-version": "0.2.0"})
-
-
-def _copy_rows(stored, parent, name, rows):
-    """Copy a column; of a categorical or nullable one the codes, values and mask are per row."""
-    if isinstance(stored, h5py.Group):
-        group = parent.create_group(name)
-        group.attrs.update(stored.attrs)
-        for part in stored:
-            below = None if part == "categories" else rows
-            _copy_rows(member(stored, part), group, part, below)
-        return
-    n_rows = len(rows) if rows is not None and stored.ndim else None
-    shape = stored.shape if n_rows is None else (n_rows, *stored.shape[1:])
-    copied = parent.create_dataset(name, shape, stored.dtype)
-    if stored.ndim == 0:
-        copied[()] = stored[()]
-    else:
-        for low in range(0, shape[0], ROWS):
-            copied[low : low + ROWS] = _part(stored, rows, low)
-    if stored.dtype.kind == "O":
-        copied.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
-    copied.attrs.update({key: value for key, value in stored.attrs.items() if key != "categories"})
-
-
-def _part(stored, rows, low):
-    """ROWS values of a column from the `low`-th on, of the sorted `rows` or (None) of all."""
-    if rows is None:
-        return stored[low : low + ROWS]
-    wanted = rows[low : low + ROWS]
-    return np.concatenate(
-        [
-            stored[first : first + ROWS][chosen - first]
-            for first in range(int(wanted[0]), int(wanted[-1]) + 1, ROWS)
-            for chosen in [wanted[(wanted >= first) & (wanted < first + ROWS)]]
-        ]
-    )

@@ -6,6 +6,8 @@ anndata itself would need all of `X` in memory, and a second to be imported.
 import h5py
 import numpy as np
 
+from cellshuffle.atlas.h5ad import open_hdf5
+
 # The attribute by which a simulated plate is known, and the column by which its drug table is.
 SIMULATED = "cellshuffle_simulated"
 CHUNK = 16384  # values; near what h5py, asked by anndata, chooses for a plate
@@ -21,7 +23,7 @@ def write_h5ad(path, n_genes, obs_names, var_names, categoricals, columns, block
         "obs/<index>": names, "lengths": stored values of each row}, consecutive cells
     simulated: text that says what was simulated, kept as an attribute of the file
     """
-    with h5py.File(path, "w") as file:
+    with open_hdf5(path, "w") as file:
         _encode(file, "anndata", "0.1.0")
         file.attrs[SIMULATED] = simulated
         for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):

@@ -3,19 +3,18 @@
 import hashlib
 import os
 import shutil
-import stat
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import gene_names, index_of, member, open_h5ad, readable
+from cellshuffle.atlas.h5ad import member, open_h5ad, readable
 from cellshuffle.atlas.obs import absent_line, absent_values, where_mask
 from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.selection import select_cells
+from cellshuffle.atlas.tables import gene_names, row_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import Matrix, check_links, inspect_matrix
@@ -117,8 +116,7 @@ def inspect_atlas(request):
     usable, plates = {}, []
     for source, entries in sources.items():
         with findings.of(source):
-            check_file(source)
-            with open_h5ad(source) as file:
+            with _opened(source) as file:
                 check_links(file, request["layer"])
                 facts = inspect_source(file, request, findings)
                 for entry in entries:
@@ -156,20 +154,13 @@ def _inspected(entry, matrix, chosen, rows, where):
     return Inspected(entry, matrix, n_cells, n_read, where, n_genes, left_out, chosen.divided, chosen.beside)
 
 
-def check_file(path):
-    """Raise InputError unless `path` is a file that can be read and is not empty."""
-    if not os.path.exists(path):
-        link = f" (it is a link to {os.readlink(path)})" if os.path.islink(path) else ""
-        raise InputError(
-            f"{path}: there is no such plate{link}; atlas: dir and plate_file say where the plates are"
-        )
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise InputError(f"{path}: is not a file")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"{path}: may not be read, its permissions are {oct(status.st_mode)[-3:]}")
-    if status.st_size == 0:
-        raise InputError(f"{path}: is an empty file, so not an h5ad file")
+def _opened(path):
+    """The open h5ad file; InputError says why it cannot be opened, and which keys name it."""
+    try:
+        return open_h5ad(path)
+    except InputError as error:
+        advice = "" if os.path.exists(path) else "; atlas: dir and plate_file say where the plates are"
+        raise InputError(f"{error}{advice}") from None
 
 
 def inspect_source(file, request, findings):
@@ -180,9 +171,7 @@ def inspect_source(file, request, findings):
         findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
     if matrix.n_cells == 0:
         findings.add(path, "has no cells")
-    obs = member(file, "obs")
-    index = obs["index"] if isinstance(obs, h5py.Dataset) else index_of(obs)
-    names = [str(name) for name in index[:100]]
+    names = row_names(member(file, "obs"), 100).tolist()
     signature = hashlib.sha256(repr((matrix, names)).encode()).hexdigest()
     genes = gene_names(file, request["layer"])
     return {"matrix": matrix, "genes": genes, "signature": signature}

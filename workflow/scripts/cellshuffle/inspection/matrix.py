@@ -6,8 +6,17 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import gene_names, matrix_format, matrix_name, member, var_name
-from cellshuffle.atlas.tables import n_rows
+from cellshuffle.atlas.h5ad import (
+    attribute,
+    find,
+    matrix_format,
+    matrix_name,
+    matrix_of,
+    member,
+    var_name,
+)
+from cellshuffle.atlas.rows import value_type
+from cellshuffle.atlas.tables import length_problems, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import as_counts
 
@@ -34,6 +43,7 @@ class Matrix:
 
 def check_links(file, layer):
     """Raise InputError when matrix, obs or var reach into another file: those are not followed."""
+    matrix_of(file, layer)
     for name in (matrix_name(file, layer), var_name(file, layer), "obs"):
         _check_links_below(member(file, name))
 
@@ -49,14 +59,14 @@ def inspect_matrix(file, layer, needs_counts):
 
     needs_counts: whether a transform follows that only counts can take.
     """
-    matrix = member(file, matrix_name(file, layer))
+    matrix = matrix_of(file, layer)
     format, (n_cells, n_genes) = matrix_format(matrix)
     name = f"{file.filename}: {matrix.name.strip('/')}"
     if not (0 <= n_cells <= MAX_CELLS and 0 <= n_genes <= MAX_GENES):
         raise InputError(f"{name}: the shape {n_cells} x {n_genes} cannot be right")
     problems = list(_shape_problems(file, layer, n_cells, n_genes))
     if problems:
-        raise InputError("\n".join(f"{file.filename}: {problem}" for problem in problems))
+        raise InputError("\n".join(problems))
     if format == "dense":
         check_stored(matrix)
         samples = [(matrix[rows], []) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
@@ -64,25 +74,49 @@ def inspect_matrix(file, layer, needs_counts):
     else:
         samples, stored = _sparse_samples(name, matrix, format, n_cells, n_genes)
     values = np.concatenate([np.ravel(data) for data, _ in samples] or [np.zeros(0)])
+    stored_bytes = values.dtype.itemsize
     problems = list(_value_problems(values, needs_counts))
     if problems:
         raise InputError("\n".join(f"{name}: {problem}" for problem in problems))
+    values = values.astype(value_type(values.dtype))
     counts = as_counts(values)
-    sizes = values.dtype.itemsize, (values if counts is None else counts).dtype.itemsize
+    sizes = stored_bytes, (values if counts is None else counts).dtype.itemsize
     integral = not (values != np.floor(values)).any()
     span = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return Matrix(format, n_cells, n_genes, stored, *sizes, _signature(samples), *span, integral)
 
 
 def _shape_problems(file, layer, n_cells, n_genes):
-    obs = n_rows(member(file, "obs"))
-    genes = len(gene_names(file, layer))
-    if obs != n_cells:
-        yield f"{n_cells} rows in {matrix_name(file, layer)} but {obs} cells in obs"
-    if genes != n_genes:
-        yield f"{n_genes} columns in {matrix_name(file, layer)} but {genes} genes in var"
+    """Lines on whatever has not as many rows as the matrix has cells, or genes."""
+    obs, var = member(file, "obs"), member(file, var_name(file, layer))
+    name = matrix_name(file, layer)
+    if n_rows(obs) != n_cells:
+        yield f"{file.filename}: {n_cells} rows in {name} but {n_rows(obs)} cells in obs"
+    if n_rows(var) != n_genes:
+        yield f"{file.filename}: {n_genes} columns in {name} but {n_rows(var)} genes in var"
     if n_genes == 0:
-        yield "has no genes"
+        yield f"{file.filename}: has no genes"
+    yield from length_problems(obs, n_cells)
+    yield from length_problems(var, n_genes)
+    others = [f"{place}/{key}" for place in ("layers", "obsm") for key in find(file, place) or []]
+    for other in ["X", *others]:
+        rows = _rows_of(file, other)
+        if rows not in (None, n_cells):
+            yield f"{file.filename}: {rows} rows in {other} for {n_cells} cells; write the file anew"
+
+
+def _rows_of(file, name):
+    """Rows of a matrix or table, None where there is none or they are not known."""
+    try:
+        element = find(file, name)
+    except InputError:  # such as a link to another file: it is not read
+        return None
+    if isinstance(element, h5py.Dataset):
+        return element.shape[0] if element.shape else None
+    if element is None or "_index" in element.attrs:
+        return element and n_rows(element)
+    shape = element.attrs.get("shape", element.attrs.get("h5sparse_shape", [attribute(element, "length")]))
+    return None if shape[0] is None else int(shape[0])
 
 
 def check_stored(dataset):

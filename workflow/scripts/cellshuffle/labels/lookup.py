@@ -1,10 +1,13 @@
 """Classes looked up in a table: the mechanism of a drug, say."""
 
 import csv
+import gzip
+import zlib
 from pathlib import Path
 
 from cellshuffle.atlas.names import name_of, whole_number
 from cellshuffle.errors import InputError
+from cellshuffle.files import PARQUET, content_of, open_decompressed, open_text
 
 
 def read_lookups(tasks):
@@ -40,8 +43,8 @@ def read_lookup(lookup):
     """
     path, key, value = Path(lookup["table"]), lookup["key"], lookup["value"]
     extra = {name_of(k): name_of(v) for k, v in (lookup.get("extra") or {}).items()}
-    table, rows = {}, _read_table(path, [key, value])
-    if path.suffix != ".parquet":
+    table, (rows, is_text) = {}, _read_table(path, [key, value])
+    if is_text:
         rows = [(k, v and whole_number(v)) for k, v in rows]
         keys = {k for k, _ in rows}
         rows += [(whole_number(k), v) for k, v in rows if k and whole_number(k) not in keys]
@@ -54,25 +57,41 @@ def read_lookup(lookup):
 
 
 def _read_table(path, columns):
+    """(tuples of the values in `columns`, whether the table is text); also of a table compressed by gzip."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such lookup table")
-    if path.suffix == ".parquet":
-        from pyarrow import ArrowException, parquet
-
-        try:
-            _check_columns(path, columns, parquet.read_schema(path).names)
-            table = parquet.read_table(path, columns=columns).to_pydict()
-        except ArrowException as error:
-            raise InputError(f"{path}: not a readable Parquet file ({error})") from None
-        return list(zip(*(table[column] for column in columns), strict=True))
-    delimiter = "\t" if path.suffix in (".tsv", ".txt") else ","
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open_decompressed(path) as file:
+            content = content_of(file)
+            if content == PARQUET:
+                return _read_parquet(path, file, columns), False
+        if content:
+            raise InputError(f"{path}: is not a table but {content}")
+        with open_text(path) as file:
+            delimiter = "\t" if "\t" in file.readline() else ","
+            file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter)
             _check_columns(path, columns, reader.fieldnames or [])
-            return [tuple(row[column] for column in columns) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from None
+            return [tuple(row[column] for column in columns) for row in reader], True
+    except (UnicodeDecodeError, csv.Error, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{path}: not a readable table ({error}); it must be CSV or TSV in UTF-8, or Parquet"
+        ) from None
+
+
+def _read_parquet(path, file, columns):
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError:
+        raise InputError(f"{path}: a Parquet table is read with pyarrow; `pip install pyarrow`") from None
+    try:
+        file.seek(0)
+        table = parquet.ParquetFile(file)
+        _check_columns(path, columns, table.schema_arrow.names)
+        table = table.read(columns).to_pydict()
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from None
+    return list(zip(*(table[column] for column in columns), strict=True))
 
 
 def _check_columns(path, columns, names):

@@ -47,6 +47,7 @@ def lay_out(path, indptr, types, n_genes):
     import h5py
     import numpy as np
 
+    from cellshuffle.atlas.h5ad import open_hdf5
     from cellshuffle.files import claim
 
     folder = Path(path).parent
@@ -54,7 +55,7 @@ def lay_out(path, indptr, types, n_genes):
     free = shutil.disk_usage(folder).free
     if need > free:
         raise InputError(f"{folder}: packing needs {need / 1e9:.3g} GB, {free / 1e9:.3g} GB are free")
-    with h5py.File(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
+    with open_hdf5(path, "w", alignment_threshold=2**16, alignment_interval=2**12) as packed:
         packed.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         packed.attrs[FORMAT_ATTRIBUTE] = FORMAT
         x = packed.create_group("X")

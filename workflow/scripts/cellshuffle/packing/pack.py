@@ -4,13 +4,19 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad, var_name
+from cellshuffle.atlas.copying import copy_table
+from cellshuffle.atlas.h5ad import (
+    matrix_format,
+    matrix_of,
+    member,
+    open_h5ad,
+    open_hdf5,
+    var_name,
+)
 from cellshuffle.atlas.plates import Fetch, Plate
 from cellshuffle.atlas.selection import Selection
-from cellshuffle.atlas.tables import copy_table
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
@@ -46,14 +52,14 @@ def pack(
         file = stack.enter_context(open_h5ad(source))
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
-        if matrix_format(member(file, matrix_name(file, layer)))[0] == "csc":
+        if matrix_format(matrix_of(file, layer))[0] == "csc":
             readable, matrix_layer = stack.enter_context(temporary(f"{target}.rows")), None
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
         indptr = _row_pointers(plate, select)
         if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, report):
             _write(file, plate, partial, layer, select, indptr, plate.dtype, report)
-        with h5py.File(partial, "r+") as packed:
+        with open_hdf5(partial, "r+") as packed:
             packed.attrs[NAME] = note or origin(layer, {}, None)
 
 
@@ -65,7 +71,7 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
     n_genes = plate.n_genes if select.genes is None else len(select.genes)
     types = data_type, index_type(plate.n_genes)
     offsets = lay_out(path, indptr, types, n_genes)
-    with h5py.File(path, "r+") as packed:
+    with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
         copy_table(file, packed, var_name(file, layer), select.genes)
     done = 0
@@ -98,8 +104,6 @@ def _blocks(plate, select):
         piece = np.zeros(len(part), np.int64)
         fetch = Fetch([plate], [pair], piece, start, stop, unique_genes=True)
         taken = fetch.take(np.arange(len(part)))
-        if taken.data.dtype.kind == "f" and not np.isfinite(taken.data).all():
-            raise InputError(f"{plate.path}: the matrix holds NaN or infinite values")
         yield taken if select.genes is None else _only(taken, select.genes, plate.n_genes)
 
 
@@ -124,20 +128,21 @@ def _row_pointers(plate, select):
 
 def _csc_to_csr(file, layer, path):
     """Write the CSC matrix as an h5ad with CSR X, in one pass to count and one to place."""
-    matrix = member(file, matrix_name(file, layer))
+    matrix = matrix_of(file, layer)
     _, shape = matrix_format(matrix)
-    indptr = matrix["indptr"][:].astype(np.int64)
-    edges = range(0, len(matrix["data"]), BLOCK)
+    values, rows = member(matrix, "data"), member(matrix, "indices")
+    indptr = member(matrix, "indptr")[:].astype(np.int64)
+    edges = range(0, len(values), BLOCK)
     counts = np.zeros(shape[0], np.int64)
     for low in edges:
-        cells = matrix["indices"][low : low + BLOCK]
+        cells = rows[low : low + BLOCK]
         if len(cells) and not 0 <= cells.min() <= cells.max() < shape[0]:
             raise InputError(f"{file.filename}: a row index is not between 0 and {shape[0] - 1}")
         counts += np.bincount(cells, minlength=shape[0])
     pointers = np.concatenate([[0], np.cumsum(counts)])
-    types = (matrix["data"].dtype, np.int32)
+    types = (values.dtype, np.int32)
     offsets = lay_out(path, pointers, types, shape[1])
-    with h5py.File(path, "r+") as packed:
+    with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, var_name(file, layer))  # obs is copied from the source
     if pointers[-1] == 0:
         return
@@ -146,11 +151,11 @@ def _csc_to_csr(file, layer, path):
     )
     free = pointers[:-1].copy()  # where the next element of each row goes
     for low in edges:
-        cells = matrix["indices"][low : low + BLOCK]
+        cells = rows[low : low + BLOCK]
         order = np.argsort(cells, kind="stable")
         cells = cells[order]
         place = free[cells] + np.arange(len(cells)) - np.searchsorted(cells, cells)
-        data[place] = matrix["data"][low : low + BLOCK][order]
+        data[place] = values[low : low + BLOCK][order]
         genes[place] = np.searchsorted(indptr, low + order, side="right") - 1
         free += np.bincount(cells, minlength=shape[0])
     data.flush()

@@ -4,10 +4,10 @@ import math
 import time
 from contextlib import suppress
 
-import h5py
 import numpy as np
 import torch
 
+from cellshuffle.atlas.h5ad import open_hdf5
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading.minibatches import epoch_batches
@@ -126,7 +126,7 @@ def _write(path, rows, n_genes, max_cells=MAX_CELLS, compression=None):
     indptr = rows.indptr[: max_cells + 1]
     data, indices = rows.data[: indptr[-1]], rows.indices[: indptr[-1]]
     shape = np.array([len(indptr) - 1, n_genes])
-    with h5py.File(path, "w") as file:
+    with open_hdf5(path, "w") as file:
         x = file.create_group("X")
         x.attrs.update({"encoding-type": "csr_matrix", "shape": shape})
         x.create_dataset("data", data=data.astype(np.float32), compression=compression)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cellshuffle.atlas.h5ad import gene_names, matrix_name, open_h5ad, readable
+from cellshuffle.atlas.h5ad import matrix_layers, matrix_name, open_h5ad, readable
 from cellshuffle.atlas.plates import check_same_genes
+from cellshuffle.atlas.tables import gene_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import inspect_matrix
@@ -80,8 +81,7 @@ def _describe_matrices(files):
     cells, matrices, problems, names = [], {}, [], None
     for path in files:
         with open_h5ad(path) as file, readable(path):
-            layers = [None] * ("X" in file) + ["raw"] * ("raw" in file or "raw.X" in file)
-            layers += file.get("layers", [])
+            layers = matrix_layers(file)
             first = layers[0] if layers else None
             cells.append(matrix_shape(path, first)[0])
             own = gene_names(file, first)

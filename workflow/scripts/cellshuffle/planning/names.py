@@ -3,6 +3,7 @@
 import itertools
 import re
 
+from cellshuffle.atlas.h5ad import h5ad_files
 from cellshuffle.errors import InputError
 from cellshuffle.phrasing import natural_key
 
@@ -109,8 +110,7 @@ def find_plates(folder):
         raise InputError(f"{folder}: there is no such folder; ATLAS is the folder of the h5ad files")
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; give the folder it is in: ATLAS={folder.parent}")
-    found = [path for path in folder.glob("*.h5ad") if not path.name.startswith(".")]  # `._x` of macOS
-    files = sorted(found, key=lambda path: natural_key(path.name))
+    files = sorted(h5ad_files(folder), key=lambda path: natural_key(path.name))
     if not files:
         raise InputError(f"{folder}: has no *.h5ad files{_instead(folder)}")
     for path in files:
@@ -121,7 +121,9 @@ def find_plates(folder):
 
 def _instead(folder):
     """What a folder without h5ad files has."""
-    below = sorted({path.parent for path in folder.glob("*/*.h5ad")}, key=lambda path: natural_key(path.name))
+    below = sorted(
+        {path.parent for path in h5ad_files(folder, "*/*.h5ad")}, key=lambda path: natural_key(path.name)
+    )
     if below:
         more = f" (and {len(below) - 1} more)" if len(below) > 1 else ""
         return f", but {below[0]} has{more}; give that: ATLAS={below[0]}"

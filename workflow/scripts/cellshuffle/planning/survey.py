@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import matrix_format, matrix_name, member, open_h5ad
+from cellshuffle.atlas.h5ad import matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import where_words
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import inspect_atlas
@@ -124,13 +124,13 @@ def _is_packed(plate):
 def matrix_shape(path, layer=None):
     """(cells, genes) of an h5ad file; nothing but the shape of the matrix is read."""
     with open_h5ad(path) as file:
-        return matrix_format(member(file, matrix_name(file, layer)))[1]
+        return matrix_format(matrix_of(file, layer))[1]
 
 
 def count_classes(paths, tasks):
     """Classes of all tasks together, of plates whose columns are categorical; no cell is read.
 
-    Raises KeyError where a column is not, InputError where a table cannot be read.
+    Raises InputError where a column is not, or where a table cannot be read.
     """
     total = 0
     for entry in tasks.values():
@@ -140,6 +140,6 @@ def count_classes(paths, tasks):
         values = set()
         for path in paths:
             with open_h5ad(path) as file:
-                values.update(file[f"obs/{entry['column']}/categories"][:].tolist())
+                values.update(member(file, f"obs/{entry['column']}/categories")[:].tolist())
         total += len(values)
     return total
