@@ -82,7 +82,7 @@ def test_classes_are_counted_without_reading_cells(atlas):
     lookup = {"table": str(folder / "table.csv"), "key": "line", "value": "group"}
     tasks = {"line": {"column": "line"}, "group": {"column": "line", "lookup": lookup}}
     assert count_classes(paths, tasks) == 4 + 2
-    with pytest.raises((KeyError, TypeError)):
+    with pytest.raises(InputError, match="has no obs/dose/categories"):
         count_classes(paths, {"dose": {"column": "dose"}})
 
 

@@ -4,6 +4,7 @@ import os
 import posixpath
 import stat
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 import h5py
@@ -135,8 +136,8 @@ def checked(dataset):
     layout = dataset.id.get_create_plist()
     for code, _, _, name in map(layout.get_filter, range(layout.get_nfilters())):
         if not h5py.h5z.filter_avail(code):
-            with suppress(ImportError):  # the import registers its filters
-                import hdf5plugin  # noqa: F401
+            with suppress(ImportError):  # where a person has installed it; the import registers its filters
+                import_module("hdf5plugin")
         if not h5py.h5z.filter_avail(code):
             words = FILTERS.get(code) or name.decode(errors="replace") or "an unknown one"
             raise InputError(
