@@ -61,10 +61,7 @@ def read_codes(file, column, rows):
     rows: a slice or sorted row numbers. Raises InputError when the column holds no labels.
     """
     codes, values = column_codes(file, column)
-    codes = codes[rows]
-    if len(codes) and codes.max() >= len(values):
-        raise InputError(f"{file.filename}: obs column '{column}' has codes beyond its categories")
-    return codes, values
+    return codes[rows], values
 
 
 def unlabelled_line(path, column, n_cells):
