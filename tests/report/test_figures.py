@@ -2,12 +2,15 @@
 
 import itertools
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic_run
 from cellshuffle.configuration import sweep
 from cellshuffle.loading.samplers import sweep_prefixes
+from cellshuffle.report import pages
 from cellshuffle.report.figures import (
     class_f1,
     comparison,
@@ -19,7 +22,8 @@ from cellshuffle.report.figures import (
     weights,
     why,
 )
-from cellshuffle.report.figures.sweep import heat_maps
+from cellshuffle.report.figures.sweep import heat_maps, is_told, sweep_table
+from cellshuffle.report.results import Results
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from runs import REPOSITORY
@@ -199,6 +203,50 @@ def test_heat_maps_of_a_sweep():
     table["cells_per_second"] = 5000.0 * table["block_size"]
     table["plate_entropy"] = 3.7 / table["block_size"]
     table["score"] = 0.3
+    table["told"] = table["block_size"] != 16
     figure = heat_maps(table, "drug", synthetic_run.make_config())
+    drawn = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    assert np.isnan(drawn[:, grid.index(16)]).all() and np.isfinite(drawn[:, 0]).all()  # left grey
+    assert np.isfinite(np.ma.filled(figure.axes[2].images[0].get_array(), np.nan)).all()
     test_no_text_overlaps_another_or_leaves_the_page({"sweep": figure})
     test_axes_are_labelled({"sweep": figure})
+
+
+def test_speeds_of_a_sweep_are_told_from_enough_measurements_on_one_side():
+    assert is_told(np.array([5, 6, 7.0]), 3) and is_told(np.array([1, 2, 2.5]), 3)
+    assert not is_told(np.array([5, 2, 7.0]), 3) and not is_told(np.array([50.0]), 3)
+
+
+def test_a_sweep_is_drawn_from_loading_alone_where_it_was_measured(tmp_path):
+    config = synthetic_run.make_config()
+    strategies = sweep.expand(
+        {"block_size": [1, 8], "fetch_factor": [2, 4], "samplers": ["BlockShuffling"]}, sweep_prefixes()
+    )
+    files = SimpleNamespace(loading=[tmp_path / "loading.csv"])
+    speed = dict(zip(strategies, (100, 100, 900, 1000), strict=True))
+    rows = [(name, rate * (1 + k / 100)) for name, rate in speed.items() for k in range(4)]
+    pd.DataFrame(rows, columns=["strategy", "cells_per_second"]).to_csv(files.loading[0], index=False)
+    results = Results(files, config | {"strategies": strategies})
+    results.history = pd.DataFrame({"strategy": list(strategies), "cells_per_second": 5.0})
+    results.entropy = {name: pd.DataFrame({"plate": [1.0]}) for name in strategies}
+    results.headline_task = "drug"
+    results.macro_f1 = lambda task: pd.DataFrame({"mean": 0.5}, index=list(strategies))
+    table = sweep_table(results)
+    assert table["cells_per_second"].tolist() == [101.5, 101.5, 913.5, 1015.0] and table["told"].all()
+    files.loading, results = [], None
+    alone = Results(files, config | {"strategies": strategies})
+    alone.history = pd.DataFrame({"strategy": list(strategies), "cells_per_second": [5.0, 50, 500, 5000]})
+    alone.entropy, alone.headline_task = {n: pd.DataFrame({"plate": [1.0]}) for n in strategies}, "drug"
+    alone.macro_f1 = lambda task: pd.DataFrame({"mean": 0.5}, index=list(strategies))
+    assert not sweep_table(alone)["told"].any()  # one epoch and one seed
+
+
+def test_the_report_gives_loading_rates_where_they_were_measured(tmp_path):
+    files = SimpleNamespace(loading=[tmp_path / "loading.csv"])
+    config = synthetic_run.make_config()
+    rows = [(name, 1000.0 + k) for name in config["strategies"] for k in (0, 2, 9)]
+    pd.DataFrame(rows, columns=["strategy", "cells_per_second"]).to_csv(files.loading[0], index=False)
+    text = "".join(pages._loading(Results(files, config)))
+    assert text.count("1,002") == len(config["strategies"]) and "1,000 to 1,009" in text
+    files.loading = []
+    assert "measured by make plan" in "".join(pages._loading(Results(files, config)))

@@ -30,6 +30,7 @@ rule draw_figures:
         draws=of_every_strategy("draws.csv"),
         combinations="<run>/weights/combinations.csv",
         classes="<run>/classes.csv",
+        loading=LOADING if config["sweep"] else [],
     output:
         **figure_outputs(FIGURES_OF_TABLES),
     log:
@@ -70,6 +71,7 @@ rule summary:
         scores=of_every_training("metrics.json")[:1],
         classes="<run>/classes.csv",
         checked=CHECKED,
+        loading=LOADING,
         comparison_figure="<run>/figures/comparison.svg",
         differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",

@@ -38,6 +38,8 @@ CATEGORIES = {
 PUBLISHED = [f"{root}/results/published/scdataset_tahoe100m.csv"] if config["figures"]["published"] else []
 # Cached results need not have what the check of the input noticed.
 CHECKED = ["<run>/checked.json"] if not cached_config or os.path.exists(f"{RUN}/checked.json") else []
+# How fast every order is read alone, where `make plan` has measured it.
+LOADING = ["<run>/loading.csv"] if os.path.exists(f"{RUN}/loading.csv") else []
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 
 

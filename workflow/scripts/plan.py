@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from cellshuffle.files import write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.planning.plan import lines, plan
 from cellshuffle.planning.survey import survey
@@ -23,6 +24,7 @@ def main(snakemake):
         rates = calibrate(atlas, config["strategies"], training, Path(folder))
     memory, packed, config = params.memory_mb, params.packed, config | {"training": training}
     costs = plan(atlas, rates, config, memory, packed, params.cores, params.threads)
+    write_rows(params.loading, rates["measured"])
     print("\n".join(lines(atlas, costs, config, rates)))
 
 

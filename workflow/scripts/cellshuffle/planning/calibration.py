@@ -28,7 +28,8 @@ TOO_LARGE = ("total_size", "sampling_size", "replace", "drop_last")
 
 
 def calibrate(survey, strategies, training, folder):
-    """Cells a second: {"pack", "train", "in_order", "load": {strategy: rate}}, and the device used.
+    """Cells a second: {"pack", "train", "in_order", "load": {strategy: rate}}; the device used; every
+    pass over the cells by loading alone under "measured", as rows of a table.
 
     survey: a Survey; strategies, training: sections of the config; folder: for temporary files,
     where the packed plates will lie. Without a GPU the CPU is measured, whatever the config says.
@@ -48,13 +49,19 @@ def calibrate(survey, strategies, training, folder):
     sizes = list(survey.n_classes.values())
     labels = np.random.default_rng(0).integers(sizes, size=(len(plates), len(sizes)))
     rates["train"] = _training_rate(packed, labels, classes, training | {"device": device})
-    rates["in_order"] = _loading_rate(plates, labels, {"sampler": "Streaming"}, training)
+    in_order = _loading_rates(plates, labels, {"sampler": "Streaming"}, training)
+    rates["in_order"] = float(np.median(in_order))
     rates["load"], measured = {}, {}
     for name, entry in strategies.items():
-        options = {key: value for key, value in entry.items() if key not in TOO_LARGE}
+        options = _options(entry)
         if str(options) not in measured:
-            measured[str(options)] = _loading_rate(plates, labels, options, training)
-        rates["load"][name] = measured[str(options)]
+            measured[str(options)] = _loading_rates(plates, labels, options, training)
+        rates["load"][name] = float(np.median(measured[str(options)]))
+    rates["measured"] = [
+        {"strategy": name, "cells_per_second": rate}
+        for name, entry in strategies.items()
+        for rate in measured[str(_options(entry))]
+    ]
     return rates
 
 
@@ -91,8 +98,12 @@ def _training_rate(path, labels, classes, training):
     return n_cells / seconds
 
 
-def _loading_rate(plates, labels, entry, training):
-    """Cells a second of reading alone, in a strategy's order, from memory: the median of PASSES or more."""
+def _options(entry):
+    return {key: value for key, value in entry.items() if key not in TOO_LARGE}
+
+
+def _loading_rates(plates, labels, entry, training):
+    """Cells a second of reading alone, in a strategy's order, from memory: a number a pass."""
     loading = loading_of(entry, training)
     sampler = sampler_of(entry, np.ones(len(plates)) if is_weighted(entry) else None)
     rates, began = [], time.perf_counter()
@@ -101,7 +112,7 @@ def _loading_rate(plates, labels, entry, training):
         for batch in epoch_batches(plates, sampler, labels, epoch=len(rates), **loading):
             cells += len(batch.cells)
         rates.append(cells / (time.perf_counter() - started))
-    return float(np.median(rates[1:]))  # the first one fills caches
+    return rates[1:]  # the first one fills caches
 
 
 def _block(survey, n_cells):

@@ -3,6 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
 import yaml
 
 import cellshuffle
@@ -45,6 +46,7 @@ def answers_page(results, settings):
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
         html.paragraph("Means over the seeds, on the machine of this run."),
+        *_loading(results),
         html.picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
         html.heading(question),
         html.bullets(reasons_why),
@@ -56,6 +58,23 @@ def answers_page(results, settings):
         html.bullets(results.warnings) if results.warnings else "",
     ]
     return "".join(parts) + "\n"
+
+
+def _loading(results):
+    """How fast every order is read alone."""
+    if not results.loading:
+        return [
+            html.paragraph("How fast each order is read alone, without a model, is measured by make plan.")
+        ]
+    header = ["Strategy", "Cells per second by loading alone", "Slowest to fastest pass"]
+    rows = [
+        [strategy, f"{np.median(rates):,.0f}", f"{rates.min():,.0f} to {rates.max():,.0f}"]
+        for strategy, rates in results.loading.items()
+    ]
+    words = (
+        "Loading alone, without a model, of cells of this atlas from memory: medians, measured by make plan."
+    )
+    return [html.plain_table(header, rows), html.paragraph(words)]
 
 
 def table_page(results):

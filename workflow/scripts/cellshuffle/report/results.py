@@ -37,6 +37,15 @@ class Results:
         return [line for path in getattr(self.files, "checked", []) for line in read_json(path)["warnings"]]
 
     @cached_property
+    def loading(self):
+        """{strategy: cells/s of every pass by loading alone}; empty where `make plan` has not measured it."""
+        tables = [pd.read_csv(path) for path in getattr(self.files, "loading", [])]
+        rates = {s: group["cells_per_second"] for t in tables for s, group in t.groupby("strategy")}
+        return (
+            {s: rates[s].to_numpy() for s in self.strategies} if set(self.strategies) <= rates.keys() else {}
+        )
+
+    @cached_property
     def metrics(self):
         return read_table(self.files.metrics)
 
