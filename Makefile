@@ -23,7 +23,7 @@ GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) \
 	--workflow-profile none --rerun-incomplete --keep-going --quiet all
 
-BENCHES := bench-loaders bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
+BENCHES := bench-loaders bench-loader bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
 

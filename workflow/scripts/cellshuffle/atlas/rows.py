@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cellshuffle.atlas.memory import empty
+
+DENSE_ROWS = 8  # of a dense matrix, cleared and filled while they are in the processor's cache
 FLOAT32_MAX = np.finfo(np.float32).max
 
 
@@ -51,9 +54,18 @@ class Rows:
 
     def dense(self, dtype: type = np.float32) -> np.ndarray:
         """(n_rows, n_genes) array; values that a cell has twice for a gene are added up."""
-        matrix = np.zeros(self.shape, dtype)
+        matrix = empty(self.shape, dtype)
         places = self.cell_of_value() * self.n_genes + self.indices
-        np.add.at(matrix.reshape(-1), places, self.data.astype(dtype, copy=False))
+        values, flat = self.data.astype(dtype, copy=False), matrix.reshape(-1)
+        once = (places[1:] > places[:-1]).all()
+        for low in range(0, len(self), DENSE_ROWS):
+            rows = slice(low, low + DENSE_ROWS)
+            part = slice(self.indptr[low], self.indptr[min(rows.stop, len(self))])
+            matrix[rows] = 0
+            if once:
+                flat[places[part]] = values[part]
+            else:
+                np.add.at(flat, places[part], values[part])
         return matrix
 
     def only(self, place: np.ndarray) -> "Rows":
