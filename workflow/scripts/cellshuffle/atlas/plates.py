@@ -11,7 +11,7 @@ from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
 from cellshuffle.atlas.direct import Queue, default_depth
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
-from cellshuffle.atlas.rows import Cells, Rows, first_repeat, value_problem, value_type
+from cellshuffle.atlas.rows import Cells, Rows, first_repeat, gene_places, value_problem, value_type
 from cellshuffle.atlas.tables import gene_names, n_rows
 from cellshuffle.errors import InputError
 
@@ -227,8 +227,7 @@ class Plates:
             self._keep([rows.astype(np.int32) for rows in kept])
         if genes is not None:
             numbers = gene_numbers(self.genes, genes, self.plates[0].path)
-            place = np.full(self.n_genes, -1)
-            place[numbers] = np.arange(len(numbers))
+            place = gene_places(numbers, self.n_genes)
             self.place = place if self.place is None else np.where(self.place < 0, -1, place[self.place])
             self.genes, self.n_genes = self.genes[numbers], len(numbers)
         if obs is not None:

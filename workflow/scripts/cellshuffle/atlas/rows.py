@@ -125,6 +125,13 @@ class Cells:
         return Cells(changed(self.X), obs, self.cells)
 
 
+def gene_places(genes, n_genes):
+    """(n_genes,) int64 new number of each gene where `genes`, (k,) numbers, are kept; -1 of the others."""
+    place = np.full(n_genes, -1)
+    place[genes] = np.arange(len(genes))
+    return place
+
+
 def first_repeat(rows):
     """The first row that holds a gene twice, None without one; quick where genes ascend, as in most files."""
     down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1

@@ -16,6 +16,7 @@ from cellshuffle.atlas.h5ad import (
     var_name,
 )
 from cellshuffle.atlas.plates import Fetch, Plate
+from cellshuffle.atlas.rows import gene_places
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
@@ -104,16 +105,7 @@ def _blocks(plate, select):
         piece = np.zeros(len(part), np.int64)
         fetch = Fetch([plate], [pair], piece, start, stop, unique_genes=True)
         taken = fetch.take(np.arange(len(part)))
-        yield taken if select.genes is None else _only(taken, select.genes, plate.n_genes)
-
-
-def _only(rows, genes, n_genes):
-    place = np.full(n_genes, -1)
-    place[genes] = np.arange(len(genes))
-    kept = place[rows.indices] >= 0
-    rows.indptr = np.r_[0, np.cumsum(kept)][rows.indptr]
-    rows.data, rows.indices = rows.data[kept], place[rows.indices[kept]]
-    return rows
+        yield taken if select.genes is None else taken.only(gene_places(select.genes, plate.n_genes))
 
 
 def _row_pointers(plate, select):
