@@ -186,7 +186,8 @@ def train_gpu(wildcards):
 def train_threads():
     """Threads of a training job on each of its nodes."""
     world_size, packed = config["training"]["world_size"], ATLAS["pack"]
-    cores = None if on_gpu else workflow.cores  # None on a cluster, unless the profile limits them
+    # None on a cluster, unless the profile limits them, and for commands that start no jobs.
+    cores = None if on_gpu else workflow.resource_settings.cores
     execution = Execution.from_config(config).decided(len(STRATEGIES) * len(SEEDS), cores, world_size, packed)
     return execution.threads_per_node(world_size, packed)
 
