@@ -12,14 +12,14 @@ import time
 import atlas as bench
 import h5py
 import measure
-from cellshuffle.packing.pack import BLOCK, pack
+from cellshuffle.packing.pack import BLOCK, pack_plate
 from cellshuffle.simulation.counts import simulate_plate
 
 
 def packed_rate(source, target, n_cells, workers):
     """Cells/s of packing."""
     began = time.perf_counter()
-    pack(source, target, workers=workers)
+    pack_plate(source, target, workers=workers)
     seconds = time.perf_counter() - began
     target.unlink()
     return n_cells / seconds

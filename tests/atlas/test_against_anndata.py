@@ -14,7 +14,7 @@ from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import column_codes, column_names, gene_names, row_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.matrix import check_links, inspect_matrix
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 
 N = 12  # cells
 GENES = 5
@@ -120,7 +120,7 @@ def test_tables(tmp_path, version, kind):
         check_links(file, None)
         inspect_matrix(file, None, needs_counts=True)
     rows = np.array([1, 2, 7, 11]) if version == "0.7" or kind == "text" else None
-    pack(path, packed, select=Selection(rows))
+    pack_plate(path, packed, select=Selection(rows))
     chosen = adata if rows is None else adata[rows]
     read = anndata.read_h5ad(packed)
     check_tables(packed, read)
@@ -163,7 +163,7 @@ def test_matrices(tmp_path, version, kind, place):
             rows = Plates([path], layer=place)[np.arange(N)]
             assert rows.data.dtype == {"f2": "f4", ">f4": "f4", ">i2": "i2"}.get(dtype, dtype)
             assert np.array_equal(dense(rows, GENES), matrix)
-        pack(path, packed, place)
+        pack_plate(path, packed, place)
         assert np.array_equal(Plates([packed])[np.arange(N)].data, matrix[matrix != 0])
         if dtype in ("f4", "i8"):
             read = anndata.read_h5ad(path)
@@ -185,7 +185,7 @@ def test_fractions(tmp_path, kind, dtype):
     write_encoded(path, "0.12", obs, var, matrix, kind=kind)
     with open_h5ad(path) as file:
         sizes = inspect_matrix(file, None, needs_counts=False)
-    pack(path, packed)
+    pack_plate(path, packed)
     read = anndata.read_h5ad(packed).X
     assert read.dtype == {"f2": "f4", ">f8": "f8"}.get(dtype, dtype)
     assert (sizes.stored_bytes, sizes.value_bytes) == (matrix.dtype.itemsize, read.dtype.itemsize)

@@ -15,7 +15,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import check_atlas
 from cellshuffle.labels.codes import plate_labels
 from cellshuffle.labels.lookup import read_lookup
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from cellshuffle.planning.draft import draft
 from scipy import sparse
 
@@ -78,7 +78,7 @@ def test_nullable_strings(plate, tmp_path, name):
         assert gene_names(file).tolist() == adata.var_names.tolist()
         codes, values = column_codes(file, "line")
     assert values[codes].tolist() == adata.obs["line"].tolist()
-    pack(path, tmp_path / "packed.h5ad")
+    pack_plate(path, tmp_path / "packed.h5ad")
     packed = anndata.read_h5ad(tmp_path / "packed.h5ad")
     assert packed.obs["line"].astype(str).tolist() == adata.obs["line"].tolist()
     assert packed.obs_names.tolist() == adata.obs_names.tolist()
@@ -100,7 +100,7 @@ def test_columns_are_copied_in_parts(plate, tmp_path, monkeypatch, rows):
     path, adata = plate
     monkeypatch.setattr("cellshuffle.atlas.copying.ROWS", 7)
     select = Selection(None if rows is None else np.array(rows))
-    pack(path, tmp_path / "packed.h5ad", select=select)
+    pack_plate(path, tmp_path / "packed.h5ad", select=select)
     packed = anndata.read_h5ad(tmp_path / "packed.h5ad")
     expected = adata if rows is None else adata[rows]
     pd.testing.assert_frame_equal(packed.obs, expected.obs.copy(), check_categorical=False)
@@ -113,7 +113,7 @@ def test_two_values_of_a_gene_in_a_cell_are_refused(plate, tmp_path):
         indices = file["X/indices"]
         indices[1] = indices[0]
     with pytest.raises(InputError, match="two values for the same gene; add them up"):
-        pack(path, tmp_path / "packed.h5ad")
+        pack_plate(path, tmp_path / "packed.h5ad")
     assert not (tmp_path / "packed.h5ad").exists()
 
 
@@ -123,7 +123,7 @@ def test_genes_in_any_order_within_a_cell(plate, tmp_path):
         first = slice(0, int(file["X/indptr"][1]))
         for name in ("X/indices", "X/data"):
             file[name][first] = file[name][first][::-1]
-    pack(path, tmp_path / "packed.h5ad")
+    pack_plate(path, tmp_path / "packed.h5ad")
     assert (anndata.read_h5ad(tmp_path / "packed.h5ad").X != adata.X).nnz == 0
 
 

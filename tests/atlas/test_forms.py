@@ -16,7 +16,7 @@ from cellshuffle.atlas.plates import Plates
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import class_names, encode, plate_labels
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 
 N_CELLS, N_GENES = 40, 30
 COUNTS = counts_of(N_CELLS, N_GENES)
@@ -26,7 +26,7 @@ KINDS = {"line": (["A", "B", "Ä"], "categorical"), "dose": ([1, 5, 10], "intege
 def packed(source, tmp_path, layer=None, **selection):
     """Pack as the rule does; what anndata reads from the result."""
     target = tmp_path / "packed.h5ad"
-    pack(source, target, layer, select_cells(source, layer, **selection))
+    pack_plate(source, target, layer, select_cells(source, layer, **selection))
     return anndata.read_h5ad(target)
 
 

@@ -12,7 +12,7 @@ from cellshuffle.atlas.tables import column_codes
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import check_atlas
 from cellshuffle.labels.codes import plate_labels
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 
 DRUG = {"drug": {"column": "drug"}}
 
@@ -101,7 +101,7 @@ def test_what_leads_to_another_file_is_refused(plates, tmp_path, way, name):
     lines = findings(plates)
     assert len(lines) == 1 and words in lines[0], lines
     with pytest.raises(InputError, match=words):
-        pack(path, tmp_path / "packed.h5ad")
+        pack_plate(path, tmp_path / "packed.h5ad")
     if name.startswith("obs"):
         with pytest.raises(InputError, match=words):
             plate_labels([path], DRUG)
@@ -120,7 +120,7 @@ def test_links_inside_the_file_are_followed(plates, tmp_path):
         file["X/data"] = h5py.SoftLink("/uns/X/data")
         file["var"] = h5py.SoftLink("uns/var")
     assert findings(plates) == []
-    pack(path, tmp_path / "packed.h5ad")
+    pack_plate(path, tmp_path / "packed.h5ad")
     found = anndata.read_h5ad(tmp_path / "packed.h5ad")
     pd.testing.assert_frame_equal(found.obs[list(expected.obs)], expected.obs)
     assert (found.X != expected.X).nnz == 0
@@ -165,7 +165,7 @@ def test_a_column_of_another_length_is_refused(plates, tmp_path, part, change):
     with pytest.raises(InputError, match=words):
         plate_labels(plates, {"task": {"column": column}}, max_cells=20)
     with pytest.raises(InputError, match=words):
-        pack(path, tmp_path / "packed.h5ad")
+        pack_plate(path, tmp_path / "packed.h5ad")
 
 
 def test_one_plate_short_and_another_long(plates):
@@ -243,7 +243,7 @@ def test_a_column_of_one_column(plates, tmp_path):
     with h5py.File(plates[0], "r+") as file:
         del file["obs/wide"]
     assert findings(plates) == []
-    pack(plates[0], tmp_path / "packed.h5ad")
+    pack_plate(plates[0], tmp_path / "packed.h5ad")
     for path in (plates[0], tmp_path / "packed.h5ad"):
         ((codes, values),) = plate_labels([path], {"text": {"column": "text"}})["text"]
         assert values[codes].tolist() == expected

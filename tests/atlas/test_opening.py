@@ -17,7 +17,7 @@ from cellshuffle.atlas.selection import select_cells
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import plate_labels
 from cellshuffle.labels.lookup import read_lookup
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from runs import LIBRARY
 
 COUNTS = counts_of(30, 20)
@@ -45,7 +45,7 @@ def test_reading_needs_no_lock(plate, tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(OSError, match="lock"):
             h5py.File(plate, locking=True)
-        pack(
+        pack_plate(
             plate,
             tmp_path / "packed.h5ad",
             select=select_cells(plate, None, {"column": "line", "value": "A"}),
@@ -133,7 +133,7 @@ def test_missing_filters(plate, tmp_path, monkeypatch):
     )
     assert "hdf5plugin" in sys.modules
     with pytest.raises(InputError, match="Zstandard"):
-        pack(plate, tmp_path / "packed.h5ad")
+        pack_plate(plate, tmp_path / "packed.h5ad")
     assert not (tmp_path / "packed.h5ad").exists()
 
 
@@ -193,7 +193,7 @@ def test_values_that_no_model_takes(tmp_path):
         with pytest.raises(InputError, match=f"plate.h5ad: the matrix holds .*{words}"):
             Plates([path])[np.arange(30)]
         with pytest.raises(InputError, match=words):
-            pack(path, tmp_path / "packed.h5ad")
+            pack_plate(path, tmp_path / "packed.h5ad")
     write_atlas(path, COUNTS - 1, obs_of(30, line=(["A"], "string")))
     assert Plates([path])[np.arange(30)].data.min() == -1
     with pytest.raises(InputError, match="the matrix holds negative values"):

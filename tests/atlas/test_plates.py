@@ -11,7 +11,7 @@ from atlases import dense, write_plate
 from cellshuffle.atlas.plates import Plate, Plates
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.errors import InputError
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def test_a_packed_plate_holds_the_same(atlas, data):
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "source.h5ad", Path(folder) / "packed.h5ad"
         write_plate(source, matrix, *ways[0])
-        pack(source, target, select=select)
+        pack_plate(source, target, select=select)
         packed = anndata.read_h5ad(target)
         assert np.array_equal(packed.X.toarray(), kept)
         wanted = [f"obs{k}" for k in (range(len(matrix)) if select.rows is None else select.rows)]
@@ -106,7 +106,7 @@ def test_a_packed_plate_holds_the_same(atlas, data):
 )
 def test_counts_that_fit_become_16_bit_and_others_keep_their_type(tmp_path, values, kept_as):
     write_plate(tmp_path / "a.h5ad", np.array([values], np.float32), "csr", {}, np.int32)
-    pack(tmp_path / "a.h5ad", tmp_path / "packed.h5ad")
+    pack_plate(tmp_path / "a.h5ad", tmp_path / "packed.h5ad")
     with h5py.File(tmp_path / "packed.h5ad") as file:
         assert file["X/data"].dtype == kept_as
         assert file["X/data"][:].tolist() == values
@@ -119,7 +119,7 @@ def test_a_gene_out_of_range_is_told_whatever_genes_are_kept(tmp_path, gene, gen
     with h5py.File(tmp_path / "a.h5ad", "r+") as file:
         file["X/indices"][3] = gene
     with pytest.raises(InputError, match="a gene index is not between 0 and 1"):
-        pack(tmp_path / "a.h5ad", tmp_path / "packed.h5ad", select=Selection(None, genes))
+        pack_plate(tmp_path / "a.h5ad", tmp_path / "packed.h5ad", select=Selection(None, genes))
 
 
 def test_cells_out_of_range_are_refused(tmp_path):

@@ -16,7 +16,7 @@ from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.prefetch import by_thread
 from cellshuffle.loading.samplers import sampler_of
 from cellshuffle.loading.weighted import SortedBlockWeightedSampling
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from cellshuffle.training import batches
 from cellshuffle.training.counts import DenseCounts, SparseCounts, transformed
 from cellshuffle.training.loop import Trainer
@@ -64,7 +64,7 @@ def plates(tmp_path_factory):
         anndata.AnnData(sp.csr_matrix(matrix)).write_h5ad(originals[-1])
         _chunk(originals[-1])
         packed.append(folder / f"packed{number}.h5ad")
-        pack(originals[-1], packed[-1])
+        pack_plate(originals[-1], packed[-1])
     return packed, originals, np.concatenate(counts)
 
 

@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import scipy.sparse as sp
 from atlases import counts_of, obs_of, write_atlas
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from independent import plain_order
 
 SIZES, N_GENES = (70, 45, 60), 30
@@ -31,7 +31,7 @@ def make_atlas(folder):
         files.append(folder / f"{number}.h5ad")
         write_atlas(files[-1], counts, obs, form, compression=compression)
         packed.append(folder / f"packed/{number}.h5ad")
-        pack(files[-1], packed[-1])
+        pack_plate(files[-1], packed[-1])
         cells = anndata.read_h5ad(files[-1])
         cells.X = sp.csr_matrix(cells.X)
         parts.append(cells)

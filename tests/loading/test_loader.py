@@ -19,7 +19,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.loading import loader as loader_module
 from cellshuffle.loading.loader import Loader
 from cellshuffle.loading.samplers import sampler
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent import plain_order, plain_transform
@@ -276,7 +276,7 @@ def test_cells_without_a_label_are_told(tmp_path):
 
 def test_what_is_wrong_in_a_worker_is_one_line(atlas, tmp_path):
     path = tmp_path / "damaged.h5ad"
-    pack(atlas[0][0], path)
+    pack_plate(atlas[0][0], path)
     with h5py.File(path, "r+") as file:
         file["X/indices"][-1] = N_GENES
     loader = Loader([path], sampler("Streaming"), form="csr")

@@ -9,7 +9,7 @@ from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import FORMAT, FORMAT_ATTRIBUTE, as_counts, packed_size
 from cellshuffle.packing.origin import check_origin, origin, packed_format
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -36,12 +36,12 @@ def give_format(path, number):
 def test_a_packed_plate_says_its_format(tmp_path):
     source, target = tmp_path / "source.h5ad", tmp_path / "packed.h5ad"
     write_atlas(source, counts_of(30, 20), obs_of(30, line=(["A", "B"], "categorical")))
-    pack(source, target)
+    pack_plate(source, target)
     with h5py.File(target) as file:
         assert file.attrs[FORMAT_ATTRIBUTE] == FORMAT
     check_origin(target, origin(None, {}, None))  # noted without being asked
     made_of = origin(None, {}, [1, 2])
-    pack(source, target, note=made_of)
+    pack_plate(source, target, note=made_of)
     assert packed_format(target) == FORMAT
     check_origin(target, made_of)
     for number in (0, FORMAT + 1):
@@ -49,7 +49,7 @@ def test_a_packed_plate_says_its_format(tmp_path):
         assert packed_format(target) == number
         with pytest.raises(InputError, match=rf"packed\.h5ad: .* in format {number}, .* delete it"):
             check_origin(target, made_of)
-        pack(source, target, note=made_of)
+        pack_plate(source, target, note=made_of)
     assert packed_format(source) is None and packed_format(tmp_path / "nothing") is None
 
 
@@ -58,7 +58,7 @@ def test_a_packed_plate_says_its_format(tmp_path):
 def test_the_size_is_that_of_the_arrays(tmp_path, shift, value_bytes, n_genes):
     source, target = tmp_path / "source.h5ad", tmp_path / "packed.h5ad"
     write_atlas(source, counts_of(9, n_genes) + shift, obs_of(9, line=(["A"], "string")))
-    pack(source, target)
+    pack_plate(source, target)
     found = arrays_of(target)
     expected = packed_size(9, len(found["data"]), n_genes, value_bytes)
     assert sum(part.nbytes for part in found.values()) == expected + 8  # pointers: one more than cells

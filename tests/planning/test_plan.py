@@ -10,7 +10,7 @@ import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import FORMAT_ATTRIBUTE
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from cellshuffle.planning.calibration import calibrate
 from cellshuffle.planning.plan import lines, packed_bytes, plan, risks, size
 from cellshuffle.planning.proportions import proportion_risks, proposed
@@ -142,7 +142,7 @@ def test_a_plate_that_cannot_be_read_is_an_error(atlas):
 def test_plates_in_another_format_are_to_be_packed(atlas):
     folder, _ = atlas
     for name in PLATES:
-        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
+        pack_plate(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
     with h5py.File(folder / "packed/a.h5ad", "r+") as file:
         del file.attrs[FORMAT_ATTRIBUTE]
     assert survey(request_for(folder, PLATES)).to_pack == 30
@@ -153,7 +153,7 @@ def test_disk_is_what_packing_takes(atlas):
     found = survey(request_for(folder, PLATES))
     indices = 0
     for name in PLATES:
-        pack(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
+        pack_plate(folder / f"{name}.h5ad", folder / "packed" / f"{name}.h5ad", note="{}")
         indices += counts_of(30 + "abc".index(name), 200, "abc".index(name)).astype(bool).sum()
     assert packed_bytes(found) == pytest.approx(4 * indices + 8 * 93, rel=1e-6)
     assert survey(request_for(folder, PLATES)).to_pack == 0

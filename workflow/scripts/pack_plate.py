@@ -7,7 +7,7 @@ from cellshuffle.console import progress, say
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.lookup import with_labels
 from cellshuffle.packing.origin import origin
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 
 
 def main(snakemake):
@@ -19,7 +19,7 @@ def main(snakemake):
     with open_h5ad(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
     bar = progress(n_cells, "cells", f"packing plate {snakemake.params.plate}")
-    pack(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
+    pack_plate(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
     bar.close()
     say(f"plate {snakemake.params.plate}: {n_cells:,} cells packed into {target}")
 

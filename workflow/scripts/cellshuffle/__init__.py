@@ -14,7 +14,7 @@ _MODULES = {
     "Rows": "atlas.rows",
     "Stopped": "errors",
     "epoch_batches": "loading.minibatches",
-    "pack": "packing.pack",
+    "pack": "commands.pack",
     "sampler": "loading.samplers",
 }
 __all__ = ["__version__", *_MODULES]

@@ -1,17 +1,15 @@
 """The command `cellshuffle`: what can be done without the workflow."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from cellshuffle import __version__
-from cellshuffle.atlas.h5ad import member, open_h5ad
-from cellshuffle.atlas.selection import select_cells
-from cellshuffle.atlas.tables import n_rows
-from cellshuffle.console import progress, say
+from cellshuffle.atlas.selection import gene_list
+from cellshuffle.commands.pack import pack
+from cellshuffle.console import say
 from cellshuffle.errors import InputError
-from cellshuffle.packing.origin import origin, packed_format
-from cellshuffle.packing.pack import pack
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,8 +21,18 @@ def main(arguments: list[str] | None = None) -> None:
     packing.add_argument("plates", nargs="+", type=Path, help="h5ad files")
     packing.add_argument("--out", required=True, type=Path, help="folder for the packed plates")
     packing.add_argument("--layer", help="raw, or a layer; X without it")
-    packing.add_argument("--genes", type=Path, help="text file of the genes to keep, one a line")
-    packing.add_argument("--threads", type=int, default=1, help="threads that decode chunks")
+    packing.add_argument(
+        "--genes", help="the genes to keep: a text file with one a line, or names with commas between them"
+    )
+    packing.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="keep the cells that have this value in an obs column; several values of a column: any of them; "
+        "several columns: all of them",
+    )
+    packing.add_argument("--jobs", type=int, help="processes at a time; as many as there are cores")
     packing.set_defaults(command=pack_plates)
     options = vars(parser.parse_args(arguments))
     try:
@@ -33,24 +41,31 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror or error}")
     except InputError as error:
         sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on with what is missing")
+        sys.exit(130)
 
 
-def pack_plates(plates, out, layer, genes, threads):
-    """Pack plates one after the other, under their own names, into the folder `out`."""
-    names = [path.name for path in plates]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{out}: several plates would be packed as {twice[0]}; rename one")
-    for source in plates:
-        target = out / source.name
-        if target.exists() and packed_format(target) is None:
-            raise InputError(f"{target}: is there, and was not packed by cellshuffle; move it away")
-        select = select_cells(source, layer, genes=genes)
-        with open_h5ad(source) as file:
-            n_cells = n_rows(member(file, "obs"))
-        bar = progress(n_cells, "cells", f"packing {source.name}")
-        status = source.stat()
-        made_from = origin(layer, {"genes": genes and str(genes)}, [status.st_size, status.st_mtime_ns])
-        pack(source, target, layer, select, threads, bar.update, made_from)
-        bar.close()
-        say(f"{target}: {n_cells:,} cells packed")
+def pack_plates(plates, out, layer, genes, where, jobs):
+    """`cellshuffle.pack`, of what was typed."""
+    pack(plates, out, layer, genes and genes_of(genes), where_of(where), jobs)
+
+
+def genes_of(text):
+    """Names of genes: the lines of a file, or what stands between commas."""
+    if os.path.exists(text):
+        return gene_list(text)
+    if Path(text).suffix in (".txt", ".csv", ".tsv", ".gz") or os.sep in text:
+        raise InputError(f"--genes: {text}: there is no such file")
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def where_of(conditions):
+    """{obs column: [values]} of texts such as `pass_filter=full`."""
+    where = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not (column and equals):
+            raise InputError(f"--where: '{condition}' is not column=value, such as pass_filter=full")
+        where.setdefault(column, []).append(value)
+    return where

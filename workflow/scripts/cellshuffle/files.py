@@ -51,7 +51,7 @@ def temporary(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    remove_leftovers(path)
     owner = f"{_machine():08x}.{os.getpid()}"
     partial = path.with_name(f"{PARTIAL}{owner}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
@@ -117,11 +117,12 @@ def _machine():
     return zlib.crc32(name.encode())
 
 
-def _remove_leftovers(path):
+def remove_leftovers(path):
     """Remove partial files of `path` whose process is no more.
 
     Not those of a living one: runs in other folders may share a folder of packed plates.
     """
+    path = Path(path)
     name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.name)
     for leftover in path.parent.glob(f"{PARTIAL}{'?' * 8}.*-{'?' * 8}-{name}"):
         machine, _, process = leftover.name.removeprefix(PARTIAL).split("-")[0].partition(".")

@@ -63,6 +63,12 @@ def duration(seconds):
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
+def byte_words(n_bytes):
+    """`12 kB`, `3.4 MB`, `850 GB`."""
+    unit = min(4, max(1, (len(str(int(n_bytes))) - 1) // 3))
+    return f"{n_bytes / 1000**unit:,.3g} {' kMGT'[unit]}B"
+
+
 def mean_sd(mean, sd):
     """`0.345 ± 0.012`, or the mean alone when there is one seed."""
     return f"{mean:.3f}" if sd != sd else f"{mean:.3f} ± {sd:.3f}"

@@ -24,8 +24,8 @@ ROWS = 2**18  # of a column held in memory while it is copied
 def copy_table(source, target, name, rows=None):
     """Copy table `name` of an open h5ad into the open h5ad `target` as its obs or var.
 
-    rows: (k,) sorted row numbers to keep, None for all. Columns of an encoding that is not known are left
-    out, as are matrices of several columns: anndata reads neither. Raises InputError for a column that
+    rows: (k,) row numbers to keep, in any order, None for all. Columns of an encoding that is not known are
+    left out, as are matrices of several columns: anndata reads neither. Raises InputError for a column that
     has not a value a row.
     """
     table = member(source, name)
@@ -106,14 +106,16 @@ def _copy_rows(stored, parent, name, rows):
 
 
 def _part(stored, rows, low):
-    """ROWS values of a column from the `low`-th on, of the sorted `rows` or (None) of all."""
+    """ROWS values of a column from the `low`-th on, of `rows` or (None) of all."""
     if rows is None:
         return stored[low : low + ROWS]
-    wanted = rows[low : low + ROWS]
-    return np.concatenate(
+    place = np.argsort(rows[low : low + ROWS], kind="stable")
+    wanted = rows[low : low + ROWS][place]
+    found = np.concatenate(
         [
             stored[first : first + ROWS][chosen - first]
             for first in range(int(wanted[0]), int(wanted[-1]) + 1, ROWS)
             for chosen in [wanted[(wanted >= first) & (wanted < first + ROWS)]]
         ]
     )
+    return found[np.argsort(place)]

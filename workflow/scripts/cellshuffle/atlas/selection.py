@@ -18,7 +18,7 @@ SIDES = ("train", "test", "ignore")
 
 @dataclass
 class Selection:
-    """What a packed plate keeps: sorted row and column numbers; None keeps all.
+    """What a packed plate keeps: sorted row numbers, column numbers; None keeps all.
 
     lacking: for each entry of `where`, the cells of the plate (and side of the split) that it leaves out
     divided: Counter of the cells of each value of the split's column, None for cells without one
@@ -110,17 +110,20 @@ def _drawn(n_cells, source, plate, split):
     return test if split["side"] == "test" else ~test
 
 
-def _gene_columns(file, layer, path):
+def gene_list(path):
+    """Names of genes in a text file, one a line; InputError when it is no such file."""
     try:
         if not Path(path).is_file():  # opening a pipe would wait for ever
             raise FileNotFoundError("there is no such file")
         with open_text(path) as text:
             wanted = [line.strip() for line in text]
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{file.filename}: atlas: genes: {path} must be a text file in UTF-8, one gene a line ({error})"
-        ) from None
-    wanted = [name for name in wanted if name]
+        raise InputError(f"genes: {path} must be a text file in UTF-8, one gene a line ({error})") from None
+    return [name for name in wanted if name]
+
+
+def _gene_columns(file, layer, path):
+    wanted = gene_list(path)
     there = gene_names(file, layer)
     absent = sorted(set(wanted) - set(there.tolist()))
     if absent or not wanted:

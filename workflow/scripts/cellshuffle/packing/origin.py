@@ -68,13 +68,19 @@ def check_origin(path, text):
             f"{path}: another version packed it in format {number}, this one reads format {FORMAT}; delete "
             "it, and it is packed again"
         )
-    packed_from, expected = json.loads(attributes[NAME]), json.loads(text)
-    if expected["stamp"] is None or packed_from["stamp"] is None:
-        packed_from["stamp"] = expected["stamp"]
-    words = {"stamp": "another file", "layer": "another layer", "select": "other cells or genes"}
-    differ = [words[key] for key in expected if packed_from.get(key) != expected[key]]
+    differ = differences(path, text)
     if differ:
         raise InputError(
             f"{path}: was packed from {' and '.join(differ)} by another run; delete it, or give this run "
             "an atlas: packed_dir of its own"
         )
+
+
+def differences(path, text):
+    """What a packed plate was made of other than `text` says, in words."""
+    with open_h5ad(path) as packed:
+        packed_from, expected = json.loads(packed.attrs[NAME]), json.loads(text)
+    if expected["stamp"] is None or packed_from["stamp"] is None:
+        packed_from["stamp"] = expected["stamp"]
+    words = {"stamp": "another file", "layer": "another layer", "select": "other cells or genes"}
+    return [words[key] for key in expected if packed_from.get(key) != expected[key]]

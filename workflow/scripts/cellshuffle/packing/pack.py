@@ -26,13 +26,18 @@ from cellshuffle.packing.origin import NAME, origin
 BLOCK = 2**22  # matrix elements held in memory at a time
 
 
-def pack(
+def rows_path(target):
+    """Where a CSC matrix is rewritten by rows, before it is packed as `target`."""
+    return f"{target}.rows"
+
+
+def pack_plate(
     source: str | Path,
     target: str | Path,
     layer: str | None = None,
     select: Selection | None = None,
     workers: int = 1,
-    report: Callable[[int], object] = lambda n_cells: None,
+    report: Callable[[float], object] = lambda n_cells: None,
     note: str | None = None,
 ) -> None:
     """Write matrix, obs and var of the h5ad `source` to `target`, whole or not at all.
@@ -41,10 +46,11 @@ def pack(
     stays bounded by a few BLOCKs.
 
     layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
-    report: called with the number of cells done since its last call; note: what it is made from, see
-    packing/origin.py. Raises InputError when the source cannot be used or the disk is too small.
+    report: called with the cells done since its last call, halves of those that are read twice; note:
+    what it is made from, see packing/origin.py. Raises InputError when the source cannot be used or the
+    disk is too small.
 
-    >>> pack(plate, "packed.h5ad")
+    >>> pack_plate(plate, "packed.h5ad")
     >>> len(Plates(["packed.h5ad"]))
     60
     """
@@ -54,12 +60,14 @@ def pack(
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
         if matrix_format(matrix_of(file, layer))[0] == "csc":
-            readable, matrix_layer = stack.enter_context(temporary(f"{target}.rows")), None
+            readable, matrix_layer = stack.enter_context(temporary(rows_path(target))), None
             _csc_to_csr(file, layer, readable)
         plate = Plate(readable, matrix_layer, workers)
-        indptr = _row_pointers(plate, select)
-        if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, report):
-            _write(file, plate, partial, layer, select, indptr, plate.dtype, report)
+        twice = plate.format == "dense" or select.genes is not None  # first to count, then to write
+        part = (lambda n_cells: report(n_cells / 2)) if twice else report
+        indptr = _counted_pointers(plate, select, part) if twice else _row_pointers(plate, select)
+        if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part):
+            _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
         with open_hdf5(partial, "r+") as packed:
             packed.attrs[NAME] = note or origin(layer, {}, None)
 
@@ -75,23 +83,25 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
     with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
         copy_table(file, packed, var_name(file, layer), select.genes)
-    done = 0
+    done = cells = 0
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
             data = rows.data
             data = as_counts(data) if data_type == COUNT_TYPE else data.astype(data_type)
             if data is None:
+                report(-cells)
                 return False
             for part, offset in zip((data, rows.indices.astype(types[1])), offsets, strict=True):
                 out.seek(offset + done * part.itemsize)
                 out.write(part.data)
             done += len(rows.data)
-            report(len(rows.indptr) - 1)
+            cells += len(rows)
+            report(len(rows))
     return True
 
 
 def _blocks(plate, select):
-    """Rows of the plate, BLOCK elements at a time, with only the selected genes, renumbered."""
+    """Rows of the plate, BLOCK elements at a time, with only the selected genes, in the order of these."""
     rows = np.arange(plate.n_cells) if select.rows is None else select.rows
     if plate.format == "dense":
         size = np.full(len(rows), plate.n_genes)
@@ -109,13 +119,19 @@ def _blocks(plate, select):
 
 
 def _row_pointers(plate, select):
-    """(n_rows + 1,) int64 of the packed plate; read from the source's own where that is enough."""
-    if plate.format == "csr" and select.genes is None:
-        counts = np.diff(plate.indptr)
-        counts = [counts if select.rows is None else counts[select.rows]]
-    else:
-        counts = [np.diff(rows.indptr) for rows in _blocks(plate, select)]
-    return np.cumsum(np.concatenate([[0], *counts]), dtype=np.int64)
+    """(n_rows + 1,) int64 of the packed plate, of a CSR matrix with all its genes: the source's own."""
+    counts = np.diff(plate.indptr)
+    counts = counts if select.rows is None else counts[select.rows]
+    return np.cumsum(np.concatenate([[0], counts]), dtype=np.int64)
+
+
+def _counted_pointers(plate, select, report):
+    """`_row_pointers` of any other matrix, whose values are read for it."""
+    counts = [np.zeros(1, np.int64)]
+    for rows in _blocks(plate, select):
+        counts.append(np.diff(rows.indptr))
+        report(len(rows))
+    return np.cumsum(np.concatenate(counts), dtype=np.int64)
 
 
 def _csc_to_csr(file, layer, path):

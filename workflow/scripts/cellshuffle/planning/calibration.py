@@ -12,7 +12,7 @@ from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import is_weighted, loading_of, sampler_of
-from cellshuffle.packing.pack import pack
+from cellshuffle.packing.pack import pack_plate
 from cellshuffle.training.batches import LABELS, training_loader
 from cellshuffle.training.loop import take_step
 from cellshuffle.training.model import criterion_of, heads_of
@@ -40,10 +40,10 @@ def calibrate(survey, strategies, training, folder):
     packed, source = folder / "packed.h5ad", folder / "source.h5ad"
     _write(source, block, survey.n_genes, PACKED_CELLS, compression="gzip")
     began = time.perf_counter()
-    pack(source, packed)
+    pack_plate(source, packed)
     rates = {"pack": PACKED_CELLS / (time.perf_counter() - began), "device": device}
     _write(source, block, survey.n_genes)
-    pack(source, packed)
+    pack_plate(source, packed)
     plates = Plates([packed])
     classes = {task: list(range(n)) for task, n in survey.n_classes.items()}
     sizes = list(survey.n_classes.values())

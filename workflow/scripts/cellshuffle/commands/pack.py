@@ -1,0 +1,259 @@
+"""Plates packed into a folder: several at a time, and from where it was stopped."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from cellshuffle.atlas.h5ad import open_h5ad, readable
+from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
+from cellshuffle.atlas.plates import gene_numbers
+from cellshuffle.atlas.selection import Selection
+from cellshuffle.atlas.tables import gene_names
+from cellshuffle.commands.size import expected_size
+from cellshuffle.console import progress, say
+from cellshuffle.errors import InputError
+from cellshuffle.files import remove_leftovers
+from cellshuffle.packing.format import FORMAT
+from cellshuffle.packing.origin import differences, origin, packed_format
+from cellshuffle.packing.pack import pack_plate, rows_path
+from cellshuffle.phrasing import byte_words
+
+PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
+SECONDS = 0.5  # between two looks at how far the processes are
+
+
+@dataclass
+class Request:
+    """What is kept of every plate."""
+
+    layer: str | None
+    genes: list | None
+    where: dict | None
+
+    def rows(self, file):
+        """Sorted row numbers of the cells of an open h5ad, None for all."""
+        return where_mask(file, self.where).nonzero()[0] if self.where else None
+
+    def select(self, file):
+        """The Selection of cells and genes of an open h5ad."""
+        genes = self.genes and gene_numbers(gene_names(file, self.layer), self.genes, file.filename)
+        return Selection(self.rows(file), genes)
+
+    def origin(self, source):
+        """What a plate is packed from, see packing/origin.py."""
+        genes = self.genes and hashlib.sha256("\n".join(self.genes).encode()).hexdigest()
+        select = {"genes": genes}
+        if self.where:
+            select["where"] = {name: sorted(set(values)) for name, values in names_wanted(self.where).items()}
+        status = os.stat(source)
+        return origin(self.layer, select, [status.st_size, status.st_mtime_ns])
+
+
+def pack(
+    plates: str | Path | Sequence[str | Path],
+    out: str | Path,
+    layer: str | None = None,
+    genes: Sequence[str] | None = None,
+    where: dict | None = None,
+    jobs: int | None = None,
+) -> list[Path]:
+    """Rewrite h5ad plates once, under their own names in the folder `out`, so that cells are read fast.
+
+    What comes out is valid h5ad: counts as uncompressed CSR, obs and var. Plates that are there already, of
+    the same file and the same request, are left; so what was stopped goes on with the plates that it lacks.
+    No plate is ever there in part.
+
+    plates: h5ad files; layer: None for X, "raw" or a layer's name; genes: names of those to keep, in the
+    order wanted; where: {obs column: value or values}, to keep only cells that have them; jobs: processes at
+    a time, as many as there are cores by default (more than there are plates decode as threads).
+    Returns the packed files, in the order of `plates`. Raises InputError, before anything is written, for
+    what cannot be read, is not there or does not fit on the disk; for a plate that fails later once the
+    others are done.
+
+    >>> packed = pack([plate], "packed", where={"drug": ["d0", "d1"]})
+    >>> len(Plates(packed))
+    30
+    """
+    sources = [Path(path) for path in ([plates] if isinstance(plates, str | Path) else plates)]
+    out, jobs = Path(out), _cores() if jobs is None else jobs
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise InputError(f"jobs: {jobs!r} is not a whole number of at least 1")
+    if not sources:
+        raise InputError("there are no plates to pack: give the path of at least one h5ad file")
+    genes = [genes] if isinstance(genes, str) else genes if genes is None else [str(g) for g in genes]
+    if genes == []:
+        raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")
+    request = Request(layer, genes, where or None)
+    targets = _targets(sources, out)
+    origins = [request.origin(source) if source.is_file() else None for source in sources]
+    todo = [
+        (source, target, text)
+        for source, target, text in zip(sources, targets, origins, strict=True)
+        if text is None or _to_pack(source, target, text)
+    ]
+    if len(todo) < len(sources):
+        say(f"{out}: {len(sources) - len(todo)} of {len(sources)} plates are packed already")
+    if todo:
+        sizes = _looked_at(request, [source for source, _, _ in todo])
+        _check_disk(out, todo, sizes, jobs)
+        _pack_all(request, todo, [size.n_cells for size in sizes], jobs)
+    return targets
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _targets(sources, out):
+    names = [path.name for path in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{out}: several plates would be packed as {twice[0]}; rename one")
+    return [out / name for name in names]
+
+
+def _to_pack(source, target, text):
+    """Whether a plate is to be packed (again); InputError where that would replace something else."""
+    if not os.path.lexists(target):
+        return True
+    number = packed_format(target)
+    if number is None or (target.exists() and target.samefile(source)):
+        raise InputError(f"{target}: is there, and was not packed by cellshuffle; move it away")
+    differ = differences(target, text)
+    if set(differ) - {"another file"}:
+        raise InputError(
+            f"{target}: was packed from {' and '.join(differ)}; delete it, or choose another folder"
+        )
+    if number != FORMAT:
+        say(f"{target}: in format {number} of another version; packing it again")
+    elif differ:
+        say(f"{target}: {source} has changed since; packing it again")
+    return number != FORMAT or bool(differ)
+
+
+def _looked_at(request, sources):
+    """The Size of every plate; InputError with a line for each that cannot be packed."""
+    sizes, problems = [], []
+    with ExitStack() as stack:
+        files = []
+        for source in sources:
+            try:
+                files.append(stack.enter_context(open_h5ad(source)))
+                with readable(source):
+                    rows = request.rows(files[-1])
+                    sizes.append(expected_size(source, files[-1], request.layer, rows, request.genes))
+            except InputError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError("\n".join(problems))
+        if request.where:
+            where_masks(files, request.where, [slice(None)] * len(files))  # refuses values that none has
+    return sizes
+
+
+def _check_disk(out, todo, sizes, jobs):
+    """Say what packing takes on the disk and what is free; InputError where that is less."""
+    _remove_leftovers(todo)  # which take room
+    meanwhile = sum(sorted((size.meanwhile for size in sizes), reverse=True)[:jobs])
+    need = sum(size.packed for size in sizes)
+    folder = next(f for f in [out.absolute(), *out.absolute().parents] if f.exists())
+    free = shutil.disk_usage(folder).free
+    words = f"about {byte_words(need)} on the disk"
+    if meanwhile:
+        words += f", and {byte_words(meanwhile)} for a while"
+    cells = sum(size.n_cells for size in sizes)
+    line = f"{out}: packing {cells:,} cells of {_plates(todo)} takes {words}; {byte_words(free)} are free"
+    if need + meanwhile > free:
+        raise InputError(f"{line}: make room, choose another folder, or keep fewer genes or cells")
+    say(line)
+
+
+def _remove_leftovers(todo):
+    """Remove what killed processes have left half-written."""
+    for _, target, _ in todo:
+        remove_leftovers(target)
+        remove_leftovers(rows_path(target))
+
+
+def _plates(todo):
+    return f"{len(todo)} plate{'s' * (len(todo) > 1)}"
+
+
+def _pack_all(request, todo, n_cells, jobs):
+    """Pack in processes, with progress; they end with this one, and what they have not finished is gone."""
+    context = get_context("fork")  # a script of a person need not be importable
+    taken, done, results = context.Value("q", 0), context.Value("d", 0), context.SimpleQueue()
+    n = min(jobs, len(todo))
+    common = (request, todo, max(1, jobs // n), taken, done, results, os.getpid())
+    workers = [context.Process(target=_work, args=common, daemon=True) for _ in range(n)]
+    problems, ended, shown = {}, set(), 0
+    try:
+        for worker in workers:
+            worker.start()
+        bar = progress(sum(n_cells), "cells", f"packing {_plates(todo)}")
+        running = [worker.sentinel for worker in workers]
+        while running:
+            wait(running, SECONDS)
+            running = [worker.sentinel for worker in workers if worker.is_alive()]
+            while not results.empty():
+                number, problem = results.get()
+                ended.add(number)
+                if problem:
+                    problems[number] = problem
+                else:
+                    say(f"{todo[number][1]}: {n_cells[number]:,} cells packed")
+            now = done.value
+            bar.update(now - shown)
+            shown = now
+        bar.close()
+    finally:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.kill()
+                worker.join()
+        _remove_leftovers(todo)
+    for number in set(range(min(taken.value, len(todo)))) - ended:
+        codes = sorted({worker.exitcode for worker in workers} - {0})
+        problems[number] = (
+            f"{todo[number][0]}: the process that packed it was killed (exit code {codes[0]}): out of "
+            "memory? Start again, with fewer at a time (jobs), to go on with what is not packed yet"
+        )
+    if problems:
+        raise InputError("\n".join(problems[number] for number in sorted(problems)))
+
+
+def _work(request, todo, threads, taken, done, results, parent):
+    """What each process does: the next plate that no other has taken."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends this process
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the parent
+    if os.getppid() != parent:
+        return
+
+    def report(n):
+        with done.get_lock():
+            done.value += n
+
+    while True:
+        with taken.get_lock():
+            number, taken.value = taken.value, taken.value + 1
+        if number >= len(todo):
+            return
+        source, target, text = todo[number]
+        try:
+            with readable(source), open_h5ad(source) as file:
+                select = request.select(file)
+            pack_plate(source, target, request.layer, select, threads, report, text)
+        except InputError as error:
+            results.put((number, str(error)))
+        except OSError as error:
+            results.put((number, f"{error.filename or target}: {error.strerror or error}"))
+        else:
+            results.put((number, None))

@@ -1,0 +1,64 @@
+"""What a plate takes on the disk once it is packed, from cheap reads."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from cellshuffle.atlas.h5ad import member, var_name
+from cellshuffle.atlas.plates import Plates
+from cellshuffle.inspection.matrix import inspect_matrix
+from cellshuffle.packing.format import packed_size
+
+RUNS, RUN_ROWS = 8, 64  # places looked at, cells read at each
+TEXTS = 1000  # values of a column of text that are measured
+REFERENCE = 16  # bytes of HDF5 for a text, besides its own
+
+
+@dataclass
+class Size:
+    """Cells that are kept of a plate, and bytes."""
+
+    n_cells: int
+    packed: int
+    meanwhile: int  # besides, while a CSC matrix is rewritten by rows
+
+
+def expected_size(path, file, layer, rows, genes):
+    """The Size of a plate, an open h5ad, of whose cells and genes some are kept.
+
+    rows: sorted row numbers, genes: names; None for all. It is exact for counts as CSR with all genes, else
+    from a sample of cells. Raises InputError for a matrix or a gene list that cannot be packed.
+    """
+    matrix = inspect_matrix(file, layer, needs_counts=False)
+    rows = np.arange(matrix.n_cells) if rows is None else rows
+    n_genes = matrix.n_genes if genes is None else len(genes)
+    share = len(rows) / max(1, matrix.n_cells), n_genes / max(1, matrix.n_genes)
+    if matrix.format == "csc":
+        values = matrix.stored * share[0] * share[1]
+    else:
+        values = _stored_values(Plates([path], layer=layer, genes=genes), rows, matrix.format)
+    packed = packed_size(len(rows), values, matrix.n_genes, matrix.value_bytes)
+    packed += share[0] * _bytes(member(file, "obs")) + share[1] * _bytes(member(file, var_name(file, layer)))
+    by_rows = matrix.stored * (matrix.stored_bytes + 4) if matrix.format == "csc" else 0
+    return Size(len(rows), int(packed), by_rows)
+
+
+def _stored_values(plates, rows, format):
+    """Stored values of these rows of a plate."""
+    if format == "csr" and plates.place is None:
+        return int(np.diff(plates.plates[0].indptr)[rows].sum())
+    starts = np.linspace(0, max(0, len(rows) - RUN_ROWS), RUNS).astype(int)
+    places = np.unique(np.concatenate([np.arange(low, min(low + RUN_ROWS, len(rows))) for low in starts]))
+    return len(plates[rows[places]].data) / max(1, len(places)) * len(rows)
+
+
+def _bytes(table):
+    """Bytes of an obs or var table as it is copied, uncompressed."""
+    if isinstance(table, h5py.Group):
+        return sum(_bytes(member(table, name)) for name in table)
+    size = table.nbytes
+    if table.ndim and table.dtype.kind == "O":
+        texts = table[:TEXTS]
+        size += len(table) * (REFERENCE + sum(map(len, texts)) / max(1, len(texts)))
+    return size
