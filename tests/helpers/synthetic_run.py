@@ -55,6 +55,13 @@ def make_config(
             "batch_size": 64,
             "fetch_factor": 16,
         },
+        "reading": {
+            "plates": [f"packed/plate{k}.h5ad" for k in range(1, plates + 1)],
+            "max_cells": None,
+            "layer": None,
+            "where": None,
+            "transform": "none",
+        },
         "figures": {"published": False, "target_share": 0.9, "task": None},
         "compare": {"baseline": None, "bootstrap": 200},
     }

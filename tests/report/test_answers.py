@@ -139,7 +139,7 @@ def test_words():
 def test_nothing_is_negative_zero():
     table = comparison(block="not distinguishable").assign(difference=-0.0002, low=-0.0004, high=0.0001)
     config = synthetic_run.make_config(2, 1, ("drug",))
-    config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+    config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
     every = pd.concat([table.assign(metric=metric) for metric in METRICS])
     told = comparison_markdown(every, config, "random_sampling")
     assert "0.000 (0.000 to 0.000)" in told and "-0.000" not in told and "+0.000" not in told
@@ -168,7 +168,7 @@ def test_where_nothing_can_be_told_nothing_is_recommended():
     assert text == "Nothing can be told of drug: few cells."
     config = synthetic_run.make_config(2, 1, ("drug",))
     assert len(answers.certainty(table, config, "random_sampling", 2)) == 1
-    config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+    config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
     text = comparison_markdown(
         pd.concat([table.assign(metric=metric) for metric in METRICS]), config, "random_sampling"
     )
@@ -188,7 +188,7 @@ def test_only_differences_that_count_are_counted():
 
     def words(**verdicts):
         table = comparison(**verdicts)
-        config["strategies"] = {strategy: {} for strategy in table["strategy"]}
+        config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
         every = pd.concat([table.assign(metric=metric) for metric in METRICS])
         return comparison_markdown(every, config, "random_sampling")
 

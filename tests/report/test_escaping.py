@@ -67,7 +67,7 @@ def evil(tmp_path_factory):
     config["atlas"] |= {"dir": SCRIPT, "plate_file": "{plate}.h5ad"}
     lookup = {"table": "x.csv", "key": SCRIPT, "value": "`|$_", "extra": {SCRIPT: "*a*"}}
     config["tasks"] = {"task_": {"column": SCRIPT, "lookup": lookup}, "other": {"column": "`x`_"}}
-    cached = {key: value for key, value in config.items() if key not in ("figures", "compare")}
+    cached = {key: value for key, value in config.items() if key not in ("figures", "compare", "reading")}
     (run / "config.yaml").write_text(yaml.safe_dump(cached, allow_unicode=True), encoding="utf-8")
     shutil.rmtree(folder / "results/reference")
     targets = [f"results/evil/summary/{page}.html" for page in ("answers", "table", "classes", "settings")]

@@ -11,6 +11,7 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
     },
     "weights": config["weights"] | {"balance": this_run.balanced_labels},
     "training": {key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")},
+    "reading": this_run.reading(),
 }
 
 # As jobs get them, and the report shows them: JSON that is no mark-up. Not `snakemake.config`: in a module that is

@@ -86,6 +86,17 @@ class Run:
         path_of = self.packed_path if self.atlas["pack"] else self.source_path
         return [path_of(plate) for plate in self.plates[split]]
 
+    def reading(self):
+        """How the training reads its cells, for code that does the same in the folder of the results."""
+        paths = self.plate_paths("train")
+        return {
+            "plates": [p if os.path.isabs(p) else os.path.relpath(p, self.folder) for p in paths],
+            "max_cells": self.max_cells["train"],
+            "layer": None if self.atlas["pack"] else self.atlas["layer"],
+            "where": self.where,
+            "transform": self.config["training"]["transform"],
+        }
+
     def selection(self, plate):
         """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels."""
         selection = {"genes": self.atlas["genes"]}

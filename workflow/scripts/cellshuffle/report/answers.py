@@ -130,12 +130,9 @@ def recommendation(table, speeds, baseline, seconds):
     could be compared on no task is not recommended.
     """
     differences = significant_differences(table)
-    higher = {baseline: []} | {s: up for s, (up, _) in differences.items()}
     if not differences and len(speeds) > 1:
         return "This run cannot tell.", cannot_tell(table)
-    not_worse = [s for s in speeds if s == baseline or (s in differences and not differences[s][1])]
-    most = max(len(higher[s]) for s in not_worse)
-    equals = [s for s in not_worse if len(higher[s]) == most]
+    higher, equals = _best_scores(differences, speeds, baseline)
     fastest = max(equals, key=lambda s: np.mean(speeds[s]))
     share = SIMILAR_SPEED if seconds >= SHORT_SECONDS else SIMILAR_SPEED_IF_SHORT
     threshold = share * np.min(speeds[fastest])
@@ -143,10 +140,10 @@ def recommendation(table, speeds, baseline, seconds):
     headline = f"Any of {join_words(best)}." if len(best) > 1 else f"{fastest}."
     others = [s for s in best if s != baseline]
     reasons = []
-    if most:
+    if higher[equals[0]]:
         tasks = join_words(f"{s} on {join_words(higher[s])}" for s in best)
         reasons.append(f"Higher than {baseline}: {tasks}; nowhere lower.")
-    elif not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH:
+    elif _is_inconclusive(table, differences):
         headline = "This run cannot tell."
         reasons.append(
             f"No macro F1 can be told from that of {baseline}, and differences below about "
@@ -164,6 +161,33 @@ def recommendation(table, speeds, baseline, seconds):
         names = join_words(worse)
         reasons.append(f"Lower than {baseline} on at least one task: {names}.")
     return headline, reasons + cannot_tell(table)
+
+
+def recommended(table, strategies, baseline, speeds=None):
+    """The one strategy to use, None where the run cannot tell.
+
+    Of those with equal scores the fastest by `speeds`, {strategy: cells/s of every seed}; without speeds,
+    which differ between two runs, the baseline or the first.
+    """
+    differences = significant_differences(table)
+    if (not differences and len(strategies) > 1) or _is_inconclusive(table, differences):
+        return None
+    _, equals = _best_scores(differences, strategies, baseline)
+    if speeds:
+        return max(equals, key=lambda s: np.mean(speeds[s]))
+    return baseline if baseline in equals else equals[0]
+
+
+def _best_scores(differences, strategies, baseline):
+    """({strategy: tasks where it is higher}, strategies that are nowhere lower and higher on most tasks)."""
+    higher = {baseline: []} | {s: up for s, (up, _) in differences.items()}
+    not_worse = [s for s in strategies if s == baseline or (s in differences and not differences[s][1])]
+    most = max(len(higher[s]) for s in not_worse)
+    return higher, [s for s in not_worse if len(higher[s]) == most]
+
+
+def _is_inconclusive(table, differences):
+    return not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH
 
 
 def not_significant(table, best):

@@ -12,7 +12,14 @@ from cellshuffle.phrasing import (
     signed,
     test_set_name,
 )
-from cellshuffle.report.answers import cannot_tell, compared, significant_differences, verdicts
+from cellshuffle.report import code
+from cellshuffle.report.answers import (
+    cannot_tell,
+    compared,
+    recommended,
+    significant_differences,
+    verdicts,
+)
 from cellshuffle.report.results import macro_f1
 
 
@@ -57,7 +64,19 @@ def comparison_markdown(table, config, baseline):
         rows = [[escape(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
         lines += ["", f"### {escape(task)}", "", *markdown_table(header, rows)]
+    lines += _own_training(table, config, baseline)
     return "\n".join(lines) + "\n"
+
+
+def _own_training(table, config, baseline):
+    """Lines with code; speeds, which the report counts too, would not be the same for two runs."""
+    strategy = recommended(table, list(config["strategies"]), baseline)
+    lines = ["", f"## {code.TITLE}", "", escape(" ".join(code.explanation(strategy)))]
+    if strategy and len(config["strategies"]) > 1:
+        lines[-1] += " It is chosen by scores alone; the report counts speed as well."
+    for title, text in code.training_code(config, strategy).items():
+        lines += ["", f"### {title}", "", "```python", text, "```"]
+    return lines
 
 
 def _differences(table, scores, strategies, tasks, baseline, seeds):

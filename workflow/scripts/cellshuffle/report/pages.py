@@ -11,7 +11,7 @@ from cellshuffle.analysis.classes import COLUMNS
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
-from cellshuffle.report import answers, html
+from cellshuffle.report import answers, code, html
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
             "scikit-learn", "matplotlib"]  # fmt: skip
@@ -28,6 +28,7 @@ def answers_page(results, settings):
     speeds = results.totals.groupby("strategy", sort=False)["cells_per_second"].agg(list).to_dict()
     seconds = results.totals["train_seconds"].mean()
     headline, reasons = answers.recommendation(table, speeds, baseline, seconds)
+    strategy = answers.recommended(table, results.strategies, baseline, speeds)
     n_test = read_json(results.files.scores[0])["n_test"]
     task = results.headline_task
     question, reasons_why = answers.why(results)
@@ -56,7 +57,11 @@ def answers_page(results, settings):
         html.paragraph(*answers.training(settings)),
         html.heading("What the check of the input noticed") if results.warnings else "",
         html.bullets(results.warnings) if results.warnings else "",
+        html.heading(code.TITLE),
+        html.paragraph(*code.explanation(strategy)),
     ]
+    for title, text in code.training_code(config, strategy).items():
+        parts += [html.paragraph(f"{title}:"), html.preformatted(text)]
     return "".join(parts) + "\n"
 
 
