@@ -190,4 +190,4 @@ def test_progress_ends_with_all_cells(tmp_path, form, shift, genes):
     done = []
     select = packing.Selection(None, genes and np.array(genes))
     packing.pack_plate(tmp_path / "plate.h5ad", tmp_path / "packed.h5ad", select=select, report=done.append)
-    assert sum(done) == 50
+    assert sum(done) == pytest.approx(50) and (form == "csr" or len(done) > 1)

@@ -18,6 +18,7 @@ from cellshuffle.atlas.h5ad import (
 from cellshuffle.atlas.plates import Fetch, Plate
 from cellshuffle.atlas.rows import gene_places
 from cellshuffle.atlas.selection import Selection
+from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
@@ -46,9 +47,9 @@ def pack_plate(
     stays bounded by a few BLOCKs.
 
     layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
-    report: called with the cells done since its last call, halves of those that are read twice; note:
-    what it is made from, see packing/origin.py. Raises InputError when the source cannot be used or the
-    disk is too small.
+    report: called with the cells done since its last call, parts of those that are read more than
+    once; note: what it is made from, see packing/origin.py. Raises InputError when the source cannot be
+    used or the disk is too small.
 
     >>> pack_plate(plate, "packed.h5ad")
     >>> len(Plates(["packed.h5ad"]))
@@ -59,12 +60,18 @@ def pack_plate(
         file = stack.enter_context(open_h5ad(source))
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
-        if matrix_format(matrix_of(file, layer))[0] == "csc":
+        form = matrix_format(matrix_of(file, layer))[0]
+        twice = form == "dense" or select.genes is not None  # values are read to be counted, then written
+        passes = 1 + twice + 2 * (form == "csc")
+
+        def part(n_cells):
+            report(n_cells / passes)
+
+        if form == "csc":
             readable, matrix_layer = stack.enter_context(temporary(rows_path(target))), None
-            _csc_to_csr(file, layer, readable)
+            n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
+            _csc_to_csr(file, layer, readable, lambda share: part(share * n_cells))
         plate = Plate(readable, matrix_layer, workers)
-        twice = plate.format == "dense" or select.genes is not None  # first to count, then to write
-        part = (lambda n_cells: report(n_cells / 2)) if twice else report
         indptr = _counted_pointers(plate, select, part) if twice else _row_pointers(plate, select)
         if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part):
             _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
@@ -134,8 +141,11 @@ def _counted_pointers(plate, select, report):
     return np.cumsum(np.concatenate(counts), dtype=np.int64)
 
 
-def _csc_to_csr(file, layer, path):
-    """Write the CSC matrix as an h5ad with CSR X, in one pass to count and one to place."""
+def _csc_to_csr(file, layer, path, report):
+    """Write the CSC matrix as an h5ad with CSR X, in one pass to count and one to place.
+
+    report: called with the share of the values that was read since its last call; 2 in the end.
+    """
     matrix = matrix_of(file, layer)
     _, shape = matrix_format(matrix)
     values, rows = member(matrix, "data"), member(matrix, "indices")
@@ -147,6 +157,7 @@ def _csc_to_csr(file, layer, path):
         if len(cells) and not 0 <= cells.min() <= cells.max() < shape[0]:
             raise InputError(f"{file.filename}: a row index is not between 0 and {shape[0] - 1}")
         counts += np.bincount(cells, minlength=shape[0])
+        report(len(cells) / len(values))
     pointers = np.concatenate([[0], np.cumsum(counts)])
     types = (values.dtype, np.int32)
     offsets = lay_out(path, pointers, types, shape[1])
@@ -166,5 +177,6 @@ def _csc_to_csr(file, layer, path):
         data[place] = values[low : low + BLOCK][order]
         genes[place] = np.searchsorted(indptr, low + order, side="right") - 1
         free += np.bincount(cells, minlength=shape[0])
+        report(len(cells) / len(values))
     data.flush()
     genes.flush()
