@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -233,7 +234,8 @@ def _pack_all(request, todo, n_cells, jobs):
 def _work(request, todo, threads, taken, done, results, parent):
     """What each process does: the next plate that no other has taken."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends this process
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the parent
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the parent
     if os.getppid() != parent:
         return
 
