@@ -73,6 +73,19 @@ def commands(text):
                 yield " ".join(line.split("  #")[0].split())
 
 
+def programs_of(page):
+    """{file name: Python}: a block that begins with `# name.py` is that file, the others the page's program.
+
+    Left out are blocks that use the workflow as a module, which tests/workflow/test_module.py has.
+    """
+    programs = {}
+    for block in re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL):
+        if "module cellshuffle:" not in block:
+            named = re.match(r"# (\w+\.py)\n", block)
+            programs.setdefault(named[1] if named else f"{page.stem}.py", []).append(block)
+    return {name: "\n".join(blocks) for name, blocks in programs.items()}
+
+
 def words_of(line):
     """Words of a command, without comment and the settings before it."""
     try:

@@ -18,6 +18,7 @@ from documentation import (
     Clone,
     commands,
     look_at_results,
+    programs_of,
     scores_are_whole,
     text_of,
     words_of,
@@ -35,6 +36,7 @@ LEFT_OUT = {
     "--profile profiles/slurm": "needs SLURM and its plugin; tests/slurm submits with this profile",
     "--sdm conda": "needs conda and the network; CI makes the environments",
     "cellshuffle ": "needs the package installed; tests/repository/test_package.py installs and runs it",
+    "torchrun ": "test_python_of_a_page runs it, after what makes its files",
     " -m venv": "makes an environment; `make env` made the one that runs this test",
 }
 FOLLOWED = [page for page in PAGES if any(commands(text_of(page)))]
@@ -160,19 +162,15 @@ def test_a_strategy_more_trains_that_one_alone(clone):
     assert jobs == {"train": str(len(config["training"]["seeds"])), "diversity": "1"}
 
 
-def program_of(page):
-    """The Python of a page, its blocks being one program; tests/test_module.py has that for Snakemake."""
-    blocks = re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
-    return "\n".join(block for block in blocks if "module cellshuffle:" not in block)
-
-
-@pytest.mark.parametrize("page", [p for p in PAGES if program_of(p)], ids=name_of)
+@pytest.mark.parametrize("page", [p for p in PAGES if programs_of(p)], ids=name_of)
 def test_python_of_a_page(page, clone):
     clone.has_run_the_demo()
-    (clone.folder / "program.py").write_text(program_of(page))
-    # In place of an installed package.
-    done = clone.run("PYTHONPATH=workflow/scripts python program.py")
-    assert done.returncode == 0 and done.stdout.strip(), done.stdout
+    for name, program in programs_of(page).items():
+        (clone.folder / name).write_text(program)
+    started = [line for line in commands(text_of(page)) if line.startswith("torchrun ")]
+    for line in [f"python {page.stem}.py", *started]:
+        done = clone.run(f"PYTHONPATH=workflow/scripts {line}")  # in place of an installed package
+        assert done.returncode == 0 and done.stdout.strip(), done.stdout
 
 
 def test_the_page_on_results_describes_the_files(clone):
