@@ -25,7 +25,7 @@ SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(C
 
 BENCHES := bench-loaders bench-loader bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
-.PHONY: run verify reference plan config docs test test-slurm test-faults check format env lock bench $(BENCHES)
+.PHONY: run verify reference plan config docs pages test test-slurm test-faults check format env lock bench $(BENCHES)
 
 # Run the workflow, then bind its report, in one process; $$run is then the folder of the run.
 WHOLE_RUN = run="$$($(RUN))" && $(SNAKEMAKE) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) \
@@ -103,8 +103,19 @@ format: env
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
+# The documentation as a site, build/docs/index.html. A warning, such as a link that leads nowhere, ends it.
+docs: pages $(VENV)-docs/.complete
+	$(VENV)-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --conf-dir docs . build/docs
+	@echo "site     build/docs/index.html"
+
+# An environment of its own, of the same Python: the site's own packages are no part of the pipeline's lock.
+$(VENV)-docs/.complete: $(VENV)/.complete requirements-docs.txt
+	$(BIN)/python -m venv --clear $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet --requirement requirements-docs.txt
+	touch $@
+
 # Write the pages and pictures of the documentation that are made from code.
-docs: env
+pages: env
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/describe_config.py
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/draw_orders.py
 

@@ -103,7 +103,7 @@ def test_a_run_is_verified(clone):
 def test_pages_made_from_code_are_made(clone):
     page = clone.folder / "config/README.md"
     page.write_text("old")
-    done = clone.run("make docs")
+    done = clone.run("make pages")
     assert done.returncode == 0, done.stdout
     assert page.read_text() == (REPOSITORY / "config/README.md").read_text()
     assert (clone.folder / "docs/images/orders.png").stat().st_mtime > page.stat().st_mtime - 60

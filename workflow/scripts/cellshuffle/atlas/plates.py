@@ -134,18 +134,30 @@ class Plates:
 
     Parameters
     ----------
-    paths : h5ad files; their genes must be the same, in the same order
-    max_cells : use only the first so many cells of the sequence
-    layer : None for X, "raw", or the name of a layer
-    workers : threads that decode chunks of compressed plates
-    random : cells come in no order, so the kernel shall not read ahead
-    unique_genes : refuse negative values and cells with two values for a gene, whose logarithm would be wrong
-    obs : names of obs columns to have with the counts, as codes into `classes`
-    where : {obs column: value or values}; the sequence is of the cells that have them, and of no others
-    genes : names of the genes to have, in the order wanted; None for all
-    read_depth : reads of packed plates under way at once, past the page cache; 0 reads through it; None
+    paths
+        h5ad files; their genes must be the same, in the same order
+    max_cells
+        use only the first so many cells of the sequence
+    layer
+        None for X, "raw", or the name of a layer
+    workers
+        threads that decode chunks of compressed plates
+    random
+        cells come in no order, so the kernel shall not read ahead
+    unique_genes
+        refuse negative values and cells with two values for a gene, whose logarithm would be wrong
+    obs
+        names of obs columns to have with the counts, as codes into `classes`
+    where
+        {obs column: value or values}; the sequence is of the cells that have them, and of no others
+    genes
+        names of the genes to have, in the order wanted; None for all
+    read_depth
+        reads of packed plates under way at once, past the page cache; 0 reads through it; None
         decides: 1,024 where the files are half as large again as memory, else 0
 
+    Notes
+    -----
     `plates[cells]`, for sorted cell numbers (repeats allowed), are their `Rows`; with `obs`, even an empty
     list, they are `Cells`: `.X` (Rows), `.obs["drug"]` ((n,) int64 codes), `.cells` (their numbers).
     Both take positions in turn, which is what scDataset asks of a collection: its minibatches are of the
@@ -158,6 +170,8 @@ class Plates:
     Raises InputError naming the plate that cannot be read or whose genes differ, or the gene, column or value
     that is not there.
 
+    Examples
+    --------
     >>> plates = Plates([plate])
     >>> len(plates), plates.n_genes
     (60, 20)

@@ -28,24 +28,39 @@ class Loader(IterableDataset):
 
     Parameters
     ----------
-    plates : a `Plates`, or paths of h5ad files
-    sampler : an scDataset strategy, such as `sampler("BlockShuffling", block_size=1)`
-    batch_size, fetch_factor : cells of a minibatch; minibatches that are read at once
-    seed : decides, with the number of the epoch, the order
-    form : of `X`: "dense" (a float32 tensor), "csr" (`Rows` of NumPy arrays, values as they are stored) or
+    plates
+        a `Plates`, or paths of h5ad files
+    sampler
+        an scDataset strategy, such as `sampler("BlockShuffling", block_size=1)`
+    batch_size, fetch_factor
+        cells of a minibatch; minibatches that are read at once
+    seed
+        decides, with the number of the epoch, the order
+    form
+        of `X`: "dense" (a float32 tensor), "csr" (`Rows` of NumPy arrays, values as they are stored) or
         "torch_csr" (a sparse CSR tensor, float32)
-    transform : None, "log1p", "cp10k_log1p" (counts per 10,000 of the genes read, then log1p), or a function
+    transform
+        None, "log1p", "cp10k_log1p" (counts per 10,000 of the genes read, then log1p), or a function
         that gets `X` in its form and returns what the minibatch shall have
-    obs : names of obs columns, or {name: (n_cells,) or (n_cells, k) array of your own codes}
-    weights : of a weighted sampler: (n_cells,) array, or {"balance": [obs columns], "min_count_baseline":
+    obs
+        names of obs columns, or {name: (n_cells,) or (n_cells, k) array of your own codes}
+    weights
+        of a weighted sampler: (n_cells,) array, or {"balance": [obs columns], "min_count_baseline":
         1000} for the damped balance of their combinations
-    where : {obs column: value or values}: only cells that have them
-    genes : names of the genes to read, in the order wanted
-    prefetch : minibatches prepared ahead by a thread (dense ones no more than 256 MiB); 0 prepares none
-    device : where X and obs shall be. For a GPU a process prepares the minibatches, which get dense there
-    rank, world_size : of this process among those that share every epoch; by default those of
+    where
+        {obs column: value or values}: only cells that have them
+    genes
+        names of the genes to read, in the order wanted
+    prefetch
+        minibatches prepared ahead by a thread (dense ones no more than 256 MiB); 0 prepares none
+    device
+        where X and obs shall be. For a GPU a process prepares the minibatches, which get dense there
+    rank, world_size
+        of this process among those that share every epoch; by default those of
         `torch.distributed` where it is initialised
 
+    Notes
+    -----
     A minibatch is a `Cells`: `.X` of (batch, n_genes), `.obs["drug"]` ((batch,) int64 tensor, codes into
     `loader.classes["drug"]`) and `.cells` ((batch,) int64 array, numbers among the cells that are read). With
     `where` and `genes`, order and counts are those of an atlas of these cells and genes alone.
@@ -58,6 +73,8 @@ class Loader(IterableDataset):
     `state_dict` and `load_state_dict` go on inside an epoch with the same minibatches, alone or through
     torchdata's `StatefulDataLoader`. Raises InputError for every argument that cannot be used.
 
+    Examples
+    --------
     >>> random = sampler("BlockShuffling", block_size=1)
     >>> loader = Loader([plate], random, batch_size=32, obs=["drug"])
     >>> len(loader), loader.classes["drug"]
