@@ -32,6 +32,8 @@ OTHERS = {
 class CountedPlates:
     """Stands in for Plates: cell k has the single count k + 1; remembers what was fetched."""
 
+    read_depth = 0
+
     def __init__(self, n_cells):
         self.n_cells, self.fetched = n_cells, []
 
