@@ -3,7 +3,7 @@
 A disk gives its full number of reads a second only to who asks for many at once, and a file system far
 away answers each after milliseconds. Of an atlas much larger than memory nothing stays in the page cache
 until it is read again, so the cache only costs: a third of an NVMe disk's random reads
-(benchmarks/disk.py). Linux begins many such reads in one call and waits for none (io_submit(2)). A
+(benchmarks/README.md). Linux begins many such reads in one call and waits for none (io_submit(2)). A
 thread for each read would do too, but threads take turns at Python's interpreter and reach less.
 """
 
