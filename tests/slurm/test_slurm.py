@@ -36,7 +36,7 @@ def write_config(folder):
     config["atlas"] |= {"train_plates": [1, 4, 5], "test_plates": [14]}
     config["atlas"]["simulate"] |= {"genes": 1000}
     config["strategies"] = STRATEGIES
-    config["training"] |= {"seeds": [0], "epochs": 60, "device": "cpu"}
+    config["training"] |= {"seeds": [0], "epochs": 60, "device": "cpu", "prefetch": 0}
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
