@@ -35,7 +35,7 @@ def test_training_runs_with_four_packages_alone(small_run, tmp_path):
     job = {
         "recipe": {"strategy": "block_weighted", "sampler": entry, "seed": 1}
         | {name: SMALL["training"][name] for name in names},
-        "execution": {},
+        "execution": {"prefetch": 0},
         "plates": {
             split: [f"{run}/packed/plate{plate}.h5ad" for plate in numbers]
             for split, numbers in plates.items()

@@ -50,7 +50,7 @@ class Execution:
     """How a training is carried out, which decides no number; names as in the config."""
 
     threads: int = 1  # of the arithmetic of each process
-    prefetch: int | None = PREFETCH  # batches made ahead of the model; 0: between steps; None: see decided
+    prefetch: int | None = None  # batches made ahead of the model; 0: between the steps; None: see decided
     workers: int = 1  # threads that decode chunks of plates that are not packed
     read_depth: int | None = None  # reads of packed plates under way at once, see Plates
     checkpoint_minutes: float = 10
