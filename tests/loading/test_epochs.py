@@ -215,12 +215,39 @@ def test_shares_of_an_order(n_cells, batch_size, fetch_factor, first, workers, w
 def test_steps_of_every_rank(n_cells, batch_size, fetch_factor, world_size):
     class Counted(Loader):
         def __init__(self):
-            self.sampler, self.plates, self.ranks = sampler("Streaming"), range(n_cells), (0, world_size)
+            self.strategy, self.plates, self.ranks = sampler("Streaming"), range(n_cells), (0, world_size)
             self.batch_size, self.fetch_factor = batch_size, fetch_factor
 
     for rank in range(world_size):
-        order = fetch_order(Counted().sampler, n_cells, batch_size, fetch_factor, 0, 0, rank, world_size)
-        assert Counted()._steps(rank) == sum(len(batches) for _, batches in order)
+        order = fetch_order(Counted().strategy, n_cells, batch_size, fetch_factor, 0, 0, rank, world_size)
+        sizes = [len(positions) for _, batches in order for positions in batches]
+        assert Counted()._steps(rank) == len(sizes)
+        assert Counted()._steps(rank, whole=True) == sizes.count(batch_size)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_whole_minibatches_alone(atlas, world_size, workers):
+    """Those at the beginning of an epoch, as many as every process has; entered anywhere."""
+    for rank in range(world_size):
+        options = {**LOADING, "rank": rank, "world_size": world_size}
+        every = list(Loader(atlas[1], sampler(**named(RANDOM)), **options))
+        loader = Loader(atlas[1], sampler(**named(RANDOM)), **options, drop_last=True)
+        assert len(loader) == {1: 21, 2: 9, 3: 6}[world_size]
+        same(
+            DataLoader(loader, batch_size=None, num_workers=workers), [b.cells for b in every[: len(loader)]]
+        )
+        later = [batch for batch in loader.epoch(0, 4) if batch.X is not None]
+        same(later, [b.cells for b in every[4 : len(loader)]])
+        assert {len(batch) for batch in later} == {LOADING["batch_size"]}
+    with pytest.raises(InputError, match=r"drop_last: no process has a whole minibatch of 176; .* 175 cells"):
+        Loader(atlas[1], sampler(**named(RANDOM)), batch_size=176, drop_last=True)
+
+
+def test_the_sampler_is_told_the_epoch_by_lightning(atlas):
+    loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING, form="csr")
+    loader.sampler.set_epoch(2)
+    same(loader, expected_order(2))
 
 
 def test_of_torch_distributed(atlas, monkeypatch):

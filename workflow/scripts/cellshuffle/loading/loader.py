@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ class Loader(IterableDataset):
         minibatches prepared ahead by a thread (dense ones no more than 256 MiB); 0 prepares none
     device
         where X and obs shall be. For a GPU a process prepares the minibatches, which get dense there
+    drop_last
+        leave out, at the end of an epoch, the minibatches that not all processes have whole
     rank, world_size
         of this process among those that share every epoch; by default those of
         `torch.distributed` where it is initialised
@@ -67,8 +70,9 @@ class Loader(IterableDataset):
 
     Every cell comes once an epoch (weighted samplers draw), also with several processes, which take
     `len(loader)` steps each: those with fewer end with minibatches of no cells. So sum losses over cells and
-    divide by the cells of all processes. `DataLoader(loader, batch_size=None, num_workers=n)` yields
-    the same minibatches in the same order for every n.
+    divide by the cells of all processes, or leave these minibatches out with `drop_last`.
+    `DataLoader(loader, batch_size=None, num_workers=n)` yields the same minibatches in the same order for
+    every n.
 
     `state_dict` and `load_state_dict` go on inside an epoch with the same minibatches, alone or through
     torchdata's `StatefulDataLoader`. Raises InputError for every argument that cannot be used.
@@ -101,6 +105,7 @@ class Loader(IterableDataset):
         genes: Sequence[str] | None = None,
         prefetch: int = 32,
         device: str | torch.device | None = None,
+        drop_last: bool = False,
         rank: int | None = None,
         world_size: int | None = None,
     ):
@@ -120,25 +125,33 @@ class Loader(IterableDataset):
         self.form = form_of(form, transform, self.plates.n_genes, self.device, self.apart)
         self.codes = own_codes(obs, self.plates) if isinstance(obs, dict) else self.plates.obs or {}
         self.classes = {} if isinstance(obs, dict) else self.plates.classes
-        self.sampler = with_weights(sampler, weights, self.plates)
-        check_sampler(self.sampler, self.plates)
+        self.strategy = with_weights(sampler, weights, self.plates)
+        check_sampler(self.strategy, self.plates)
         self.batch_size, self.fetch_factor, self.seed = batch_size, fetch_factor, seed
-        self.prefetch = prefetch
+        self.prefetch, self.drop_last = prefetch, drop_last
         if form == "dense":
             room = PREPARED_BYTES // (4 * batch_size * self.plates.n_genes)
             self.prefetch = min(prefetch, max(1, room))
         self.ranks = rank, world_size
         check_ranks(*self.ranks_now())
+        if len(self) == 0:
+            raise InputError(
+                f"drop_last: no process has a whole minibatch of {batch_size}; the epoch has {self.n_cells} "
+                f"cells for {self.ranks_now()[1]} processes"
+            )
         self.passes, self.position = Passes(), None
 
     def __len__(self) -> int:
         """Steps an epoch, the same of every process."""
+        world_size = self.ranks_now()[1]
+        if self.drop_last:
+            return min(self._steps(rank, whole=True) for rank in range(world_size))
         return self._steps(0)
 
     @property
     def n_cells(self) -> int:
-        """Cells an epoch, of all processes together."""
-        return self.sampler.get_len(self.plates)
+        """Cells an epoch, of all processes together, with those that `drop_last` leaves out."""
+        return self.strategy.get_len(self.plates)
 
     def __iter__(self) -> Iterator[Cells]:
         """The next epoch, or what is left of it after `load_state_dict`."""
@@ -172,6 +185,11 @@ class Loader(IterableDataset):
         """
         check_sizes(epoch=epoch)
         self.passes.set_epoch(epoch)
+
+    @property
+    def sampler(self) -> "Loader":
+        """The loader itself: Lightning calls `set_epoch` of the sampler of what it trains on."""
+        return self
 
     def state_dict(self) -> dict:
         """Where the loader stands, plain numbers and names: what was yielded so far is not yielded again."""
@@ -213,26 +231,28 @@ class Loader(IterableDataset):
             "seed": self.seed,
             "batch_size": self.batch_size,
             "fetch_factor": self.fetch_factor,
+            "drop_last": self.drop_last,
             "world_size": self.ranks_now()[1],
             "number of cells": len(self.plates),
-            "sampler": type(self.sampler).__name__,
+            "sampler": type(self.strategy).__name__,
         }
 
-    def _steps(self, rank):
-        """Minibatches that hold the cells of this rank's fetches."""
+    def _steps(self, rank, whole=False):
+        """Minibatches that hold the cells of this rank's fetches; whole: that have `batch_size` cells."""
         n_cells, fetch = self.n_cells, self.batch_size * self.fetch_factor
         world_size = self.ranks_now()[1]
         last = (n_cells - 1) // fetch  # the only fetch that may not be full
         steps = len(range(rank, last + 1, world_size)) * self.fetch_factor
         if last % world_size == rank:
-            steps += -(-(n_cells - last * fetch) // self.batch_size) - self.fetch_factor
+            rest = n_cells - last * fetch
+            steps += (rest if whole else rest + self.batch_size - 1) // self.batch_size - self.fetch_factor
         return steps
 
     def _read(self, epoch, first, step):
         """(cells, Rows, {name: codes}) of the minibatches, empty ones at the end of shorter ranks."""
         rank, world_size = self.ranks_now()
         order = fetch_order(
-            self.sampler,
+            self.strategy,
             len(self.plates),
             self.batch_size,
             self.fetch_factor,
@@ -241,10 +261,12 @@ class Loader(IterableDataset):
             rank,
             world_size,
         )
-        yield from read_batches(self.plates, self.codes, order, first, step)
+        steps = len(self)
+        wanted = min(first, steps) + len(range(first, steps, step))
+        yield from islice(read_batches(self.plates, self.codes, order, first, step), wanted)
         filled = self._steps(rank)
         none = np.zeros(0, np.int64)
-        for number in range(filled, self._steps(0)):
+        for number in range(filled, steps):
             if number < first:
                 yield none, None, None
             elif (number - first) % step == 0:
