@@ -25,7 +25,7 @@ SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(C
 
 BENCHES := bench-loaders bench-loader bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
-.PHONY: run verify reference plan config docs pages test test-slurm test-faults check format env lock bench $(BENCHES)
+.PHONY: run verify reference plan config docs pages test test-slurm test-examples test-faults check format env lock bench $(BENCHES)
 
 # Run the workflow, then bind its report, in one process; $$run is then the folder of the run.
 WHOLE_RUN = run="$$($(RUN))" && $(SNAKEMAKE) $(if $(filter-out 0,$(GPUS)),--resources gpu=$(GPUS)) \
@@ -78,6 +78,16 @@ test-slurm: $(VENV)/.complete-slurm
 
 $(VENV)/.complete-slurm: $(VENV)/.complete requirements-slurm.txt
 	$(BIN)/pip install --quiet --requirement requirements-slurm.txt
+	touch $@
+
+# The programs in examples/, with the package installed, in an environment of its own; about two minutes.
+test-examples: $(VENV)-examples/.complete
+	$(VENV)-examples/bin/pip install --quiet --no-deps --force-reinstall .
+	$(VENV)-examples/bin/pytest --override-ini pythonpath=examples --confcutdir tests/examples tests/examples
+
+$(VENV)-examples/.complete: $(VENV)/.complete requirements-examples.txt
+	$(BIN)/python -m venv --clear $(VENV)-examples
+	$(VENV)-examples/bin/pip install --quiet --requirement requirements-examples.txt
 	touch $@
 
 # The pipeline killed with SIGKILL at 20 random moments; some minutes. FAULTS=<number> draws the same moments again.

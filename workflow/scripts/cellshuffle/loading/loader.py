@@ -134,19 +134,22 @@ class Loader(IterableDataset):
             self.prefetch = min(prefetch, max(1, room))
         self.ranks = rank, world_size
         check_ranks(*self.ranks_now())
-        if len(self) == 0:
-            raise InputError(
-                f"drop_last: no process has a whole minibatch of {batch_size}; the epoch has {self.n_cells} "
-                f"cells for {self.ranks_now()[1]} processes"
-            )
+        len(self)  # tells where drop_last leaves nothing
         self.passes, self.position = Passes(), None
 
     def __len__(self) -> int:
         """Steps an epoch, the same of every process."""
+        if not self.drop_last:
+            return self._steps(0)
         world_size = self.ranks_now()[1]
-        if self.drop_last:
-            return min(self._steps(rank, whole=True) for rank in range(world_size))
-        return self._steps(0)
+        steps = min(self._steps(rank, whole=True) for rank in range(world_size))
+        if steps == 0:
+            raise InputError(
+                f"drop_last: {self.n_cells} cells are not a whole minibatch of {self.batch_size} for each of "
+                f"{world_size} processes, which take turns at {self.batch_size * self.fetch_factor} cells: "
+                "make batch_size or fetch_factor smaller"
+            )
+        return steps
 
     @property
     def n_cells(self) -> int:
@@ -190,6 +193,8 @@ class Loader(IterableDataset):
     def sampler(self) -> "Loader":
         """The loader itself: Lightning calls `set_epoch` of the sampler of what it trains on."""
         return self
+
+    batch_sampler = None  # as in a DataLoader without one, which Lightning asks where there is a sampler
 
     def state_dict(self) -> dict:
         """Where the loader stands, plain numbers and names: what was yielded so far is not yielded again."""
