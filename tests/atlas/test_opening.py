@@ -103,7 +103,7 @@ def test_no_file(tmp_path):
     (tmp_path / "link.h5ad").symlink_to("nowhere")
     assert said(tmp_path / "link.h5ad") == "there is no such plate (it is a link to nowhere)"
     (tmp_path / "store.h5ad").mkdir()
-    assert said(tmp_path / "store.h5ad").startswith("is not a file, perhaps a Zarr store")
+    assert said(tmp_path / "store.h5ad").startswith("is not a file, perhaps a zarr store")
 
 
 def test_hidden_files_are_no_plates(plate, tmp_path):

@@ -1,6 +1,7 @@
 """A plate as it was published in; the same plate as an uncompressed, contiguous h5ad out."""
 
-from cellshuffle.atlas.h5ad import member, open_h5ad
+from cellshuffle.atlas.h5ad import member
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.console import progress, say
@@ -16,7 +17,7 @@ def main(snakemake):
     made_from = made_from | {"select": with_labels(made_from["select"])}
     layer = made_from["layer"]
     select = select_cells(source, layer, **made_from["select"])
-    with open_h5ad(source) as file:
+    with open_plate(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
     bar = progress(n_cells, "cells", f"packing plate {snakemake.params.plate}")
     pack_plate(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))

@@ -17,6 +17,7 @@ from cellshuffle.errors import InputError
 RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
 LONG_STRETCH = 64 * 2**10  # bytes: what a page fault maps at once
 ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
+DECODED = 2**22  # elements of a form other than h5ad that are decoded at a time
 SAMPLED = 8  # intervals of a fetch that are tried first: when all are in memory, none is announced
 BYTE, PAGE = bytearray(1), mmap.PAGESIZE
 
@@ -27,6 +28,8 @@ def open_elements(*datasets, workers=1, random=False, queue=None):
     workers: threads that decode chunks; random: intervals come in no order, so the kernel is told
     not to read ahead; queue: of reads past the page cache, None for the page cache.
     """
+    if not all(isinstance(dataset, h5py.Dataset) for dataset in datasets):
+        return [Sliced(dataset) for dataset in datasets]
     if all(is_flat(dataset) for dataset in datasets):
         if queue is not None:
             return [Direct(dataset, queue) for dataset in datasets]
@@ -36,6 +39,8 @@ def open_elements(*datasets, workers=1, random=False, queue=None):
 
 def is_flat(dataset):
     """Whether the elements of `dataset` lie one after the other in its file, ready to be mapped."""
+    if not isinstance(dataset, h5py.Dataset):
+        return False
     flat = dataset.chunks is None and dataset.dtype.isnative and dataset.size > 0
     return flat and dataset.id.get_offset() is not None
 
@@ -202,6 +207,54 @@ class Chunked:
             where = f"{self.dataset.file.filename}: {self.dataset.name}"
             raise InputError(f"{where} is damaged, chunk {chunk}: {error}") from None
         return values
+
+
+class Sliced:
+    """An array of a form other than h5ad, which decodes by itself: whole chunks, each of them once.
+
+    The last chunk of a read is kept, since the next read may go on in it.
+    """
+
+    def __init__(self, array):
+        self.array, self.dtype, self.size = array, array.dtype, array.size
+        self.chunk = array.chunks[0] if array.chunks else max(1, 2**20 // array.dtype.itemsize)
+        self.kept = -1, None  # number of the last chunk, its values
+
+    def read(self, starts, stops):
+        """Concatenate sorted, disjoint intervals; return the elements and each interval's start."""
+        begins = np.concatenate([[0], np.cumsum(stops - starts)])
+        chunks = touched_chunks(starts, stops, self.chunk)
+        apart = np.flatnonzero(np.diff(chunks) > 1) + 1
+        most = max(1, DECODED // self.chunk)
+        parts = [np.zeros(0, self.dtype)]
+        for run in np.split(chunks, apart):
+            for first in range(0, len(run), most):
+                low = int(run[first]) * self.chunk
+                values = self._chunks(int(run[first]), int(run[min(first + most, len(run)) - 1]) + 1)
+                left, right = (np.clip(edges, low, low + len(values)) - low for edges in (starts, stops))
+                parts.append(_intervals(values, left, right))
+        return np.concatenate(parts), begins[:-1]
+
+    def _chunks(self, first, stop):
+        """The values of the chunks first..stop-1."""
+        number, values = self.kept
+        if number != first:
+            values = self.array[first * self.chunk : stop * self.chunk]
+        elif first + 1 < stop:
+            values = np.concatenate([values, self.array[(first + 1) * self.chunk : stop * self.chunk]])
+        self.kept = stop - 1, values[(stop - 1 - first) * self.chunk :]
+        return values
+
+
+def _intervals(values, starts, stops):
+    """The elements of sorted intervals of an array."""
+    full = stops > starts
+    starts, stops = starts[full], stops[full]
+    if not len(starts) or (starts[1:] == stops[:-1]).all():
+        return values[starts[0] : stops[-1]] if len(starts) else values[:0]
+    lengths = stops - starts
+    shift = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    return values[np.arange(len(shift)) + shift]
 
 
 def touched_chunks(starts, stops, chunk):

@@ -13,6 +13,7 @@ from cellshuffle.atlas.tables import (
     read_column,
     strings,
 )
+from cellshuffle.atlas.tree import is_array
 
 DATAFRAME = {"encoding-type": "dataframe", "encoding-version": "0.2.0"}
 CATEGORICAL = {"encoding-type": "categorical", "encoding-version": "0.2.0", "ordered": False}
@@ -54,14 +55,14 @@ def _copy_column(table, copied, column, rows):
     stored, (parts, categories) = member(table, column), parts_of(table, column)
     for part in parts.values():
         check_length(table, column, part, n_rows(table))
-    if isinstance(stored, h5py.Dataset) and categories is None:
+    if is_array(stored) and categories is None:
         _copy_rows(stored, copied, column, rows)
         return
     group = copied.require_group(column)
-    group.attrs.update(CATEGORICAL if isinstance(stored, h5py.Dataset) else stored.attrs)
+    group.attrs.update(CATEGORICAL if is_array(stored) else stored.attrs)
     for name, part in parts.items():
         _copy_rows(part, group, name, rows)
-    if isinstance(categories, h5py.Group):
+    if categories is not None and not is_array(categories):
         nullable = group.create_group("categories")
         nullable.attrs.update(categories.attrs)
         for name in ("values", "mask"):

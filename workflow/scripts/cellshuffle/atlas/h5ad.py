@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from cellshuffle.atlas.tree import is_array
 from cellshuffle.errors import InputError
 from cellshuffle.files import HDF5, content_of
 
@@ -41,7 +42,7 @@ def open_h5ad(path):
     """Open an h5ad file for reading; InputError says why it cannot be."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-            folder = ", perhaps a Zarr store; plates are h5ad files" if os.path.isdir(path) else ""
+            folder = ", perhaps a zarr store; it is read once packed" if os.path.isdir(path) else ""
             raise InputError(f"{path}: is not a file{folder}")
         return open_hdf5(path)
     except OSError as error:
@@ -107,6 +108,8 @@ def find(group, name, links=MAX_LINKS):
     Every link on the way is looked at before it is followed: a soft link may lead through an external one.
     Raises InputError also for a dataset whose compression filter is missing.
     """
+    if not isinstance(group, h5py.Group):
+        return group.find(name)
     element = group.file if name.startswith("/") else group
     for part in name.split("/"):
         if part in ("", "."):
@@ -176,7 +179,7 @@ def matrix_layers(file):
 
 def _is_null(matrix):
     """Whether there is no matrix; anndata writes an X that is None as an empty dataset."""
-    return matrix is None or (isinstance(matrix, h5py.Dataset) and matrix.shape is None)
+    return matrix is None or (is_array(matrix) and matrix.shape is None)
 
 
 def matrix_of(file, layer):
@@ -194,7 +197,7 @@ def matrix_of(file, layer):
 
 def matrix_format(matrix):
     """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings."""
-    if isinstance(matrix, h5py.Dataset):
+    if is_array(matrix):
         if matrix.ndim != 2:
             raise InputError(f"{matrix.file.filename}: {matrix.name} is not a matrix of cells by genes")
         return "dense", matrix.shape

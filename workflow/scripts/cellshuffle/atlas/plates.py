@@ -65,11 +65,14 @@ class Fetch:
 
 
 class Plate:
-    """One h5ad file: `read(rows)` for sorted unique row numbers. Raises InputError when unusable."""
+    """One plate: `read(rows)` for sorted unique row numbers. Raises InputError when unusable.
 
-    def __init__(self, path, layer=None, workers=1, random=False, queue=None):
+    file: the open plate, of any form whose matrix is that of an h5ad; None opens the h5ad at `path`.
+    """
+
+    def __init__(self, path, layer=None, workers=1, random=False, queue=None, file=None):
         self.path, self.opened_with = Path(path), (path, layer, workers, random, queue)
-        self.file = open_h5ad(path)
+        self.file = file or open_h5ad(path)
         matrix = matrix_of(self.file, layer)
         self.format, (self.n_cells, self.n_genes) = matrix_format(matrix)
         self.genes = gene_names(self.file, layer)
@@ -111,6 +114,12 @@ class Plate:
         data, begin = self.data.read(starts, stops)
         indices, _ = self.indices.read(starts, stops)
         return (data, indices), begin, begin + (stops - starts)
+
+    def rows(self, rows):
+        """`read`, as Rows whose genes and values have been looked at."""
+        pair, start, stop = self.read(rows)
+        fetch = Fetch([self], [pair], np.zeros(len(rows), np.int64), start, stop, unique_genes=True)
+        return fetch.take(np.arange(len(rows)))
 
 
 def _dense_rows(matrix, rows):

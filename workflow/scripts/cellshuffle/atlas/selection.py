@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import member, open_h5ad
+from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.names import count_names, name_of
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.tables import column_codes, gene_names, n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import open_text
@@ -43,7 +44,7 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
     genes: path of a text file, one gene a line; genes keep the order of the file's var.
     Raises InputError when a column, the plate or a gene is not there.
     """
-    with open_h5ad(source) as file:
+    with open_plate(source) as file:
         columns = _gene_columns(file, layer, genes) if genes else None
         if not (plate or where or split):
             return Selection(None, columns)

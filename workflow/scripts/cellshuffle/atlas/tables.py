@@ -5,6 +5,7 @@ import numpy as np
 
 from cellshuffle.atlas.h5ad import attribute, checked, find, member, var_name
 from cellshuffle.atlas.names import are_whole, names_of
+from cellshuffle.atlas.tree import is_array
 from cellshuffle.errors import InputError
 
 OLD_CATEGORIES = "__categories"  # where anndata before 0.8 kept the values of categorical columns
@@ -50,7 +51,7 @@ def parts_of(table, column):
     nullable group. An encoding that is not known has no arrays.
     """
     stored = member(table, column)
-    if isinstance(stored, h5py.Dataset):
+    if is_array(stored):
         categories = _old_categories(table, column, stored)
         return {"values" if categories is None else "codes": stored}, categories
     if "codes" in stored:
@@ -132,7 +133,7 @@ def read_column(table, column, stop=None):
 
 def _categories(stored):
     """(categories, which of them are missing values) from an array or a nullable group."""
-    if isinstance(stored, h5py.Group):
+    if not is_array(stored):
         return member(stored, "values")[:], member(stored, "mask")[:].astype(bool)
     values = np.atleast_1d(stored[()])
     return values, np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)

@@ -13,10 +13,12 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from cellshuffle.atlas.h5ad import open_h5ad, readable
+from cellshuffle.atlas.h5ad import readable
 from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.plates import gene_numbers
 from cellshuffle.atlas.selection import Selection
+from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names
 from cellshuffle.commands.size import expected_size
 from cellshuffle.console import progress, say
@@ -54,8 +56,7 @@ class Request:
         select = {"genes": genes}
         if self.where:
             select["where"] = {name: sorted(set(values)) for name, values in names_wanted(self.where).items()}
-        status = os.stat(source)
-        return origin(self.layer, select, [status.st_size, status.st_mtime_ns])
+        return origin(self.layer, select, stamp(source))
 
 
 def pack(
@@ -94,7 +95,7 @@ def pack(
         raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")
     request = Request(layer, genes, where or None)
     targets = _targets(sources, out)
-    origins = [request.origin(source) if source.is_file() else None for source in sources]
+    origins = [request.origin(source) if source.exists() else None for source in sources]
     todo = [
         (source, target, text)
         for source, target, text in zip(sources, targets, origins, strict=True)
@@ -113,8 +114,13 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def _stem(source):
+    """The name of a plate, without the endings of its form."""
+    return source.name.removesuffix(".zip").removesuffix(".zarr").removesuffix(".h5ad")
+
+
 def _targets(sources, out):
-    names = [path.name for path in sources]
+    names = [f"{_stem(path)}.h5ad" for path in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{out}: several plates would be packed as {twice[0]}; rename one")
@@ -147,7 +153,7 @@ def _looked_at(request, sources):
         files = []
         for source in sources:
             try:
-                files.append(stack.enter_context(open_h5ad(source)))
+                files.append(stack.enter_context(open_plate(source)))
                 with readable(source):
                     rows = request.rows(files[-1])
                     sizes.append(expected_size(source, files[-1], request.layer, rows, request.genes))
@@ -250,7 +256,7 @@ def _work(request, todo, threads, taken, done, results, parent):
             return
         source, target, text = todo[number]
         try:
-            with readable(source), open_h5ad(source) as file:
+            with readable(source), open_plate(source) as file:
                 select = request.select(file)
             pack_plate(source, target, request.layer, select, threads, report, text)
         except InputError as error:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member, var_name
-from cellshuffle.atlas.plates import Plates
+from cellshuffle.atlas.plates import Plate, gene_numbers
+from cellshuffle.atlas.rows import gene_places
+from cellshuffle.atlas.tables import gene_names
+from cellshuffle.atlas.tree import is_array
 from cellshuffle.inspection.matrix import inspect_matrix
 from cellshuffle.packing.format import packed_size
 
@@ -37,25 +39,31 @@ def expected_size(path, file, layer, rows, genes):
     if matrix.format == "csc":
         values = matrix.stored * share[0] * share[1]
     else:
-        values = _stored_values(Plates([path], layer=layer, genes=genes), rows, matrix.format)
+        places = (
+            None
+            if genes is None
+            else gene_places(gene_numbers(gene_names(file, layer), genes, path), matrix.n_genes)
+        )
+        values = _stored_values(Plate(path, layer, file=file), places, rows)
     packed = packed_size(len(rows), values, matrix.n_genes, matrix.value_bytes)
     packed += share[0] * _bytes(member(file, "obs")) + share[1] * _bytes(member(file, var_name(file, layer)))
     by_rows = matrix.stored * (matrix.stored_bytes + 4) if matrix.format == "csc" else 0
     return Size(len(rows), int(packed), by_rows)
 
 
-def _stored_values(plates, rows, format):
-    """Stored values of these rows of a plate."""
-    if format == "csr" and plates.place is None:
-        return int(np.diff(plates.plates[0].indptr)[rows].sum())
+def _stored_values(plate, places, rows):
+    """Stored values of these rows of a Plate; places: see Rows.only, None for all genes."""
+    if plate.format == "csr" and places is None:
+        return int(np.diff(plate.indptr)[rows].sum())
     starts = np.linspace(0, max(0, len(rows) - RUN_ROWS), RUNS).astype(int)
-    places = np.unique(np.concatenate([np.arange(low, min(low + RUN_ROWS, len(rows))) for low in starts]))
-    return len(plates[rows[places]].data) / max(1, len(places)) * len(rows)
+    sample = np.unique(np.concatenate([np.arange(low, min(low + RUN_ROWS, len(rows))) for low in starts]))
+    read = plate.rows(rows[sample])
+    return len((read if places is None else read.only(places)).data) / max(1, len(sample)) * len(rows)
 
 
 def _bytes(table):
     """Bytes of an obs or var table as it is copied, uncompressed."""
-    if isinstance(table, h5py.Group):
+    if not is_array(table):
         return sum(_bytes(member(table, name)) for name in table)
     size = table.nbytes
     if table.ndim and table.dtype.kind == "O":

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 
+from cellshuffle.atlas.stamps import stamp
 from cellshuffle.configuration.schema import balanced_labels
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -119,8 +120,7 @@ class Run:
         """
         if self.atlas["simulate"] or not os.path.exists(path):
             return None
-        status = os.stat(path)
-        return [status.st_size, status.st_mtime_ns]
+        return stamp(path)
 
     def packed_from(self, plate):
         """What a packed plate is made from, as packing.origin.origin takes it."""

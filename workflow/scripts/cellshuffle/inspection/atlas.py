@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import member, open_h5ad, readable
+from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.obs import absent_line, absent_values, where_mask
+from cellshuffle.atlas.opening import is_h5ad, open_plate
 from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.selection import select_cells
+from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names, row_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
@@ -157,7 +159,7 @@ def _inspected(entry, matrix, chosen, rows, where):
 def _opened(path):
     """The open h5ad file; InputError says why it cannot be opened, and which keys name it."""
     try:
-        return open_h5ad(path)
+        return open_plate(path)
     except InputError as error:
         advice = "" if os.path.exists(path) else "; atlas: dir and plate_file say where the plates are"
         raise InputError(f"{error}{advice}") from None
@@ -167,8 +169,11 @@ def inspect_source(file, request, findings):
     """What is compared between files; what is wrong with the matrix becomes a finding."""
     path = file.filename
     matrix = inspect_matrix(file, request["layer"], request["transform"] != "none")
-    if matrix.format == "csc" and not request["plates"][0]["packed"]:
-        findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
+    if not request["plates"][0]["packed"]:
+        if not is_h5ad(file):
+            findings.add(path, "is no h5ad file; its cells are read once packed, so set atlas: pack: true")
+        elif matrix.format == "csc":
+            findings.add(path, "the matrix is CSC, whose cells cannot be read; set atlas: pack: true")
     if matrix.n_cells == 0:
         findings.add(path, "has no cells")
     names = row_names(member(file, "obs"), 100).tolist()
@@ -184,7 +189,7 @@ def _row(plate):
         "plate": entry["plate"],
         "split": entry["split"],
         "file": entry["source"],
-        "size": os.path.getsize(entry["source"]),
+        "size": stamp(entry["source"])[0],
         "n_cells": plate.n_read,
         "n_genes": matrix.n_genes,
         "nnz": matrix.stored if plate.n_read == matrix.n_cells else None,
@@ -196,7 +201,7 @@ def _row(plate):
 def _absent_values(paths, where):
     """Lines on values wanted that no plate has."""
     with ExitStack() as stack:
-        files = [stack.enter_context(open_h5ad(path)) for path in paths] if where else []
+        files = [stack.enter_context(open_plate(path)) for path in paths] if where else []
         absent = absent_values(files, where) if files else {}
     return [f"atlas: {absent_line(*key, there)}" for key, there in absent.items()]
 

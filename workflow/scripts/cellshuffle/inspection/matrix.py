@@ -17,6 +17,7 @@ from cellshuffle.atlas.h5ad import (
 )
 from cellshuffle.atlas.rows import value_type
 from cellshuffle.atlas.tables import length_problems, n_rows
+from cellshuffle.atlas.tree import is_array
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import as_counts
 
@@ -49,7 +50,7 @@ def check_links(file, layer):
 
 
 def _check_links_below(element):
-    if isinstance(element, h5py.Group):
+    if not is_array(element):
         for part in element:
             _check_links_below(member(element, part))
 
@@ -111,7 +112,7 @@ def _rows_of(file, name):
         element = find(file, name)
     except InputError:  # such as a link to another file: it is not read
         return None
-    if isinstance(element, h5py.Dataset):
+    if element is not None and is_array(element):
         return element.shape[0] if element.shape else None
     if element is None or "_index" in element.attrs:
         return element and n_rows(element)
@@ -121,6 +122,8 @@ def _rows_of(file, name):
 
 def check_stored(dataset):
     """Raise InputError when a dataset claims far more than its file can hold."""
+    if not isinstance(dataset, h5py.Dataset):  # a chunk that is missing is an error wherever it is read
+        return
     held = dataset.id.get_storage_size()
     if (dataset.size and not held) or dataset.nbytes > max(2**30, 100_000 * held):
         raise InputError(
@@ -142,7 +145,7 @@ def _sparse_samples(name, matrix, format, n_cells, n_genes):
     major, minor, axis = n_cells, n_genes, "gene"
     if format == "csc":
         major, minor, axis = n_genes, n_cells, "row"
-    if not all(isinstance(part, h5py.Dataset) for part in parts):
+    if not all(is_array(part) for part in parts):
         raise InputError(f"{name}: data, indices and indptr must be arrays")
     if data.ndim != 1 or data.shape != indices.shape or indptr.shape != (major + 1,):
         raise InputError(

@@ -11,11 +11,11 @@ from cellshuffle.atlas.h5ad import (
     matrix_format,
     matrix_of,
     member,
-    open_h5ad,
     open_hdf5,
     var_name,
 )
-from cellshuffle.atlas.plates import Fetch, Plate
+from cellshuffle.atlas.opening import open_plate
+from cellshuffle.atlas.plates import Plate
 from cellshuffle.atlas.rows import gene_places
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import n_rows
@@ -57,7 +57,7 @@ def pack_plate(
     """
     select = select or Selection()
     with ExitStack() as stack:
-        file = stack.enter_context(open_h5ad(source))
+        file = stack.enter_context(open_plate(source))
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
         form = matrix_format(matrix_of(file, layer))[0]
@@ -71,7 +71,7 @@ def pack_plate(
             readable, matrix_layer = stack.enter_context(temporary(rows_path(target))), None
             n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
             _csc_to_csr(file, layer, readable, lambda share: part(share * n_cells))
-        plate = Plate(readable, matrix_layer, workers)
+        plate = Plate(readable, matrix_layer, workers, file=None if form == "csc" else file)
         indptr = _counted_pointers(plate, select, part) if twice else _row_pointers(plate, select)
         if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part):
             _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
@@ -118,10 +118,7 @@ def _blocks(plate, select):
     for part in np.split(rows, np.flatnonzero(np.diff(block)) + 1):
         if len(part) == 0:
             continue
-        pair, start, stop = plate.read(part)
-        piece = np.zeros(len(part), np.int64)
-        fetch = Fetch([plate], [pair], piece, start, stop, unique_genes=True)
-        taken = fetch.take(np.arange(len(part)))
+        taken = plate.rows(part)
         yield taken if select.genes is None else taken.only(gene_places(select.genes, plate.n_genes))
 
 

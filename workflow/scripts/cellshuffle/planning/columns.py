@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import member, open_h5ad, readable
+from cellshuffle.atlas.h5ad import member, readable
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.tables import column_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
@@ -69,7 +70,7 @@ def read_columns(files, plates):
     """
     names = {}
     for path in files:
-        with open_h5ad(path) as file, readable(path):
+        with open_plate(path) as file, readable(path):
             names[path] = column_names(member(file, "obs"))
     common = [name for name in names[files[0]] if all(name in other for other in names.values())]
     if not common:
@@ -80,7 +81,7 @@ def read_columns(files, plates):
         )
     census = Census({}, columns=common, max_cells=dict.fromkeys(plates))
     for path, plate in zip(files, plates, strict=True):
-        with open_h5ad(path) as file, readable(path):
+        with open_plate(path) as file, readable(path):
             census.add(file, plate)
     columns = {}
     for name in common:
@@ -94,7 +95,7 @@ def columns_of_some_files(files):
     """{obs column that not all files have: names of the files that have it}."""
     found = {}
     for path in files:
-        with open_h5ad(path) as file:
+        with open_plate(path) as file:
             for name in column_names(member(file, "obs")):
                 found.setdefault(name, []).append(path.name)
     return {name: having for name, having in found.items() if len(having) < len(files)}
@@ -103,7 +104,7 @@ def columns_of_some_files(files):
 def by_values(path, divider, columns):
     """{name: {value of the column `divider`: Counter of the cells of each value}} of columns of one file."""
     tables = {}
-    with open_h5ad(path) as file, readable(path):
+    with open_plate(path) as file, readable(path):
         plate_codes, plates = read_codes(file, divider, slice(None))
         for name in columns:
             codes, values = read_codes(file, name, slice(None))
@@ -125,7 +126,7 @@ def same_classes(files, first, second):
     names = [first.name, second.name]
     census = Census({}, columns=names, balance=names)
     for path in files:
-        with open_h5ad(path) as file, readable(path):
+        with open_plate(path) as file, readable(path):
             census.add(file, "train")
     return census.combinations is not None and len(census.combinations) == len(first.counts)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cellshuffle.atlas.h5ad import matrix_layers, matrix_name, open_h5ad, readable
+from cellshuffle.atlas.h5ad import matrix_layers, matrix_name, readable
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.tables import gene_names
 from cellshuffle.errors import InputError
@@ -80,7 +81,7 @@ def _describe_matrices(files):
     """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)}, problems)."""
     cells, matrices, problems, names = [], {}, [], None
     for path in files:
-        with open_h5ad(path) as file, readable(path):
+        with open_plate(path) as file, readable(path):
             layers = matrix_layers(file)
             first = layers[0] if layers else None
             cells.append(matrix_shape(path, first)[0])
@@ -167,7 +168,7 @@ def _sizes(files, columns, share):
     """(number of combinations of obs columns, median train cells of one)."""
     census = Census({}, columns=columns, balance=columns)
     for path in files:
-        with open_h5ad(path) as file, readable(path):
+        with open_plate(path) as file, readable(path):
             census.add(file, "train")
     sizes = list((census.combinations or {}).values())
     return len(sizes), share * float(np.median(sizes or [0]))

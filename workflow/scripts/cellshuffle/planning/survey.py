@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import matrix_format, matrix_of, member, open_h5ad
+from cellshuffle.atlas.h5ad import matrix_format, matrix_of, member
 from cellshuffle.atlas.obs import where_words
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.atlas import inspect_atlas
 from cellshuffle.inspection.sides import notes_of
@@ -123,7 +124,7 @@ def _is_packed(plate):
 
 def matrix_shape(path, layer=None):
     """(cells, genes) of an h5ad file; nothing but the shape of the matrix is read."""
-    with open_h5ad(path) as file:
+    with open_plate(path) as file:
         return matrix_format(matrix_of(file, layer))[1]
 
 
@@ -139,7 +140,7 @@ def count_classes(paths, tasks):
             continue
         values = set()
         for path in paths:
-            with open_h5ad(path) as file:
+            with open_plate(path) as file:
                 values.update(member(file, f"obs/{entry['column']}/categories")[:].tolist())
         total += len(values)
     return total

@@ -1,0 +1,23 @@
+"""A plate in whichever form it comes: an h5ad, a zarr store, Parquet files."""
+
+import os
+
+import h5py
+
+from cellshuffle.atlas.h5ad import open_h5ad
+from cellshuffle.atlas.zarr_store import Store, is_store
+
+
+def open_plate(path):
+    """Open a plate for reading; InputError says why it cannot be.
+
+    What is given has the parts of anndata: an h5py.File of an h5ad, a File (tree.py) of other forms.
+    """
+    if is_store(path) and os.path.lexists(path):
+        return Store(path)
+    return open_h5ad(path)
+
+
+def is_h5ad(file):
+    """Whether an open plate is an h5ad, whose cells can be read in any order without packing it."""
+    return isinstance(file, h5py.File)
