@@ -30,7 +30,7 @@ DEFAULT_MINUTES = 10
 def start():
     heads = heads_of({task: range(n) for task, n in CLASSES.items()})
     state = new_state(GENES, heads, Recipe("benchmark", {}, 0, 1, BATCH, 16, 1e-5, device="cpu"))
-    return state, criterion_of(heads, state.bias)
+    return state, criterion_of(heads, state.parameters[-1])
 
 
 def batches(n):

@@ -61,7 +61,7 @@ def step_limits(data):
     plates = Plates(data.train, random=True)
     sampler = sampler_of(data.strategies["random_sampling"])
     batch = next(epoch_batches(plates, sampler, **reference.LOADING))
-    weight = model.padded(model.initial_parameters(plates.n_genes, heads, 0)[0]).to(device)
+    weight = model.padded(model.initial_parameters(plates.n_genes, heads, 0)[0][0]).to(device)
     weight.grad = torch.zeros_like(weight)
     adam = torch.optim.Adam([weight], lr=1e-4, fused=True)
     dense = torch.rand(reference.BATCH, plates.n_genes, device=device)

@@ -81,7 +81,7 @@ def step_seconds(data):
     sampler = sampler_of(data.strategies["random_sampling"])
     batch = next(epoch_batches(plates, sampler, **reference.LOADING))
     counts = SparseCounts(batch.rows, "none", plates.n_genes)
-    weight, bias = model.initial_parameters(plates.n_genes, heads, 0)
+    weight, bias = model.initial_parameters(plates.n_genes, heads, 0)[0]
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     adam = torch.optim.Adam([weight, bias], lr=1e-4, fused=True)
     above = torch.randn(reference.BATCH, weight.shape[1])

@@ -56,7 +56,7 @@ def plain_transform(counts, transform):
     return (counts if transform == "none" else np.log1p(counts)).astype(np.float32)
 
 
-def equals_plain_torch(atlas, run, entry, world_size=1, transform="none", name="block_shuffling"):
+def equals_plain_torch(atlas, run, entry, world_size=1, transform="none", name="block_shuffling", hidden=()):
     """Assert that a training in `run`, seed 0 of the strategy, is plain torch's.
 
     atlas: the results of the small run, whose packed plates hold the cells; entry: of the strategy.
@@ -64,21 +64,41 @@ def equals_plain_torch(atlas, run, entry, world_size=1, transform="none", name="
     folder = run / f"train/{name}/seed0"
     result = json.loads((folder / "metrics.json").read_text())
     model = torch.load(folder / "model.pt", weights_only=True)
-    weight, bias, digests, losses = _train(atlas, entry, world_size, transform)
+    plain, digests, losses = _train(atlas, entry, world_size, transform, hidden)
     assert result["order_sha256"] == digests
-    torch.testing.assert_close(model["weight"], weight, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(model["bias"], bias, rtol=1e-4, atol=1e-6)
+    layers = [(model["weight"], model["bias"]), *model.get("layers", [])]
+    assert_layers_equal(layers, plain, rtol=1e-4, atol=1e-6)
     for task, loss in losses.items():
         np.testing.assert_allclose(result["scores"][task]["loss"], loss, rtol=1e-4)
 
 
-def _train(run, entry, world_size, transform):
-    """Parameters, order digests and test losses of plain torch over the ranks' joined batches."""
+def plain_model(layers):
+    """(weight (inputs, outputs), bias) of every layer as layers of torch, with ReLU in between."""
+    model = torch.nn.Sequential()
+    for weight, bias in layers:
+        if len(model):
+            model.append(torch.nn.ReLU())
+        model.append(torch.nn.Linear(*weight.shape))
+        with torch.no_grad():
+            model[-1].weight.copy_(weight.T)
+            model[-1].bias.copy_(bias)
+    return model
+
+
+def assert_layers_equal(layers, model, **tolerance):
+    """Assert that (weight, bias) of every layer are those of a `plain_model`."""
+    for (weight, bias), linear in zip(layers, model[::2], strict=True):
+        torch.testing.assert_close(weight, linear.weight.detach().T, **tolerance)
+        torch.testing.assert_close(bias, linear.bias.detach(), **tolerance)
+
+
+def _train(run, entry, world_size, transform, hidden):
+    """Model, order digests and test losses of plain torch over the ranks' joined batches."""
     tasks = heads_of(read_json(run / "labels/classes.json"))
     labels = {split: np.load(run / f"labels/{split}.npy") for split in ("train", "test")}
     plates = Plates([run / f"packed/plate{plate}.h5ad" for plate in SMALL["atlas"]["train_plates"]])
-    weight, bias = (p.requires_grad_() for p in initial_parameters(plates.n_genes, tasks, seed=0))
-    adam = torch.optim.Adam([weight, bias], lr=SMALL["training"]["learning_rate"])
+    model = plain_model(initial_parameters(plates.n_genes, tasks, 0, hidden))
+    adam = torch.optim.Adam(model.parameters(), lr=SMALL["training"]["learning_rate"])
     digests = []
     for epoch in range(SMALL["training"]["epochs"]):
         ranks, digest = _batches(plates, labels["train"], entry, world_size, epoch)
@@ -86,15 +106,15 @@ def _train(run, entry, world_size, transform):
         for step in range(max(map(len, ranks))):
             cells = [batches[step] for batches in ranks if step < len(batches)]
             cells = np.sort(np.concatenate(cells))
-            logits = _counts(plates, cells, transform) @ weight + bias
+            logits = model(_counts(plates, cells, transform))
             loss = sum(_losses(logits, labels["train"][cells], tasks).values())
             adam.zero_grad()
             loss.backward()
             adam.step()
     test = Plates([run / "packed/plate14.h5ad"])
-    logits = (_counts(test, np.arange(len(test)), transform) @ weight + bias).detach()
+    logits = model(_counts(test, np.arange(len(test)), transform)).detach()
     losses = _losses(logits, labels["test"], tasks)
-    return weight.detach(), bias.detach(), digests, {t: loss.item() for t, loss in losses.items()}
+    return model, digests, {t: loss.item() for t, loss in losses.items()}
 
 
 def _batches(plates, labels, entry, world_size, epoch):

@@ -54,6 +54,7 @@ def make_config(
             "epochs": epochs,
             "batch_size": 64,
             "fetch_factor": 16,
+            "model": {"hidden": []},
         },
         "reading": {
             "plates": [f"packed/plate{k}.h5ad" for k in range(1, plates + 1)],

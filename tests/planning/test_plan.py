@@ -24,7 +24,7 @@ STRATEGIES = {
 MEMORY = {"streaming": 1000, "weighted": 2000}  # MB
 TRAINING = {"seeds": [0, 1], "epochs": 3, "batch_size": 8, "fetch_factor": 2, "threads": 1,
             "learning_rate": 1e-3, "transform": "none", "device": "cpu", "prefetch": 2,
-            "world_size": 1}  # fmt: skip
+            "world_size": 1, "model": {"hidden": []}}  # fmt: skip
 
 
 def configuration(run="own", **training):

@@ -23,7 +23,7 @@ from runs import REPOSITORY
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 7), st.integers(0, 99))
 def test_all_tasks_at_once_are_the_tasks_one_by_one(sizes, batch, seed):
     tasks = heads_of({f"task{k}": range(size) for k, size in enumerate(sizes)})
-    weight = padded(initial_parameters(5, tasks, seed)[0])
+    weight = padded(initial_parameters(5, tasks, seed)[0][0])
     generator = torch.Generator().manual_seed(seed)
     logits = 9 * torch.rand(batch, weight.shape[1], generator=generator)
     logits[:, sum(sizes) :] = 0
@@ -37,7 +37,7 @@ def test_all_tasks_at_once_are_the_tasks_one_by_one(sizes, batch, seed):
 
 def test_columns_of_no_task_are_and_stay_zero():
     tasks = heads_of({"a": range(3), "b": range(2)})
-    weight, bias = map(padded, initial_parameters(7, tasks, 0))
+    weight, bias = map(padded, initial_parameters(7, tasks, 0)[0])
     assert weight.shape == (7, 8) and bias.shape == (8,)
     assert not weight[:, 5:].any() and weight[:, :5].all()
 

@@ -23,6 +23,7 @@ from trainings import (
     at_step,
     job_of,
     results,
+    stopped,
     terminate,
 )
 
@@ -50,6 +51,18 @@ def test_a_training_whose_end_went_unnoticed_is_not_done_again(atlas, tmp_path, 
     monkeypatch.setattr("cellshuffle.training.loop.take_step", None)
     run_job(job)
     assert results(tmp_path) == first
+
+
+def test_hidden_layers_resume_to_the_byte_with_any_number_of_threads(atlas, tmp_path, monkeypatch):
+    """Wide enough that torch would share the products out among threads."""
+    run_job(job_of(atlas, tmp_path / "whole", "buffer", hidden=[300, 90]))
+    stopped(atlas, tmp_path / "cut", monkeypatch, hidden=[300, 90])
+    run_job(job_of(atlas, tmp_path / "cut", "buffer", hidden=[300, 90], threads=3))
+    assert results(tmp_path / "cut") == results(tmp_path / "whole")
+    model = torch.load(tmp_path / "cut/model.pt", weights_only=True)
+    assert [tuple(weight.shape) for weight, _ in model["layers"]] == [(300, 90), (90, 8)]
+    run_job(job_of(atlas, tmp_path / "linear", "buffer"))
+    assert set(torch.load(tmp_path / "linear/model.pt", weights_only=True)) == set(model) - {"layers"}
 
 
 def test_more_epochs_go_on_from_fewer(atlas, tmp_path, undisturbed):

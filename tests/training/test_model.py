@@ -10,10 +10,13 @@ from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.atlas.plates import Rows
 from cellshuffle.training.adam import Adam
 from cellshuffle.training.counts import DenseCounts, SparseCounts, transformed
-from cellshuffle.training.model import heads_of, initial_parameters, losses_and_gradient
+from cellshuffle.training.loop import take_step
+from cellshuffle.training.model import criterion_of, heads_of, initial_parameters, losses_and_gradient
+from cellshuffle.training.settings import Recipe
+from cellshuffle.training.state import new_state
 from hypothesis import given
 from hypothesis import strategies as st
-from independent import sklearn_scores
+from independent import assert_layers_equal, plain_model, sklearn_scores
 from runs import SMALL
 from torch.nn.functional import cross_entropy
 
@@ -40,7 +43,7 @@ def counts(n_cells=33, n_genes=70, seed=0):
 def test_loss_and_gradient_equal_separate_heads(kind):
     dense, rows = counts()
     tasks = heads_of(CLASSES)
-    weight, bias = initial_parameters(dense.shape[1], tasks, seed=3)
+    weight, bias = initial_parameters(dense.shape[1], tasks, seed=3)[0]
     bias += torch.linspace(-1, 1, len(bias))
     rng = np.random.default_rng(1)
     labels = torch.from_numpy(np.stack([rng.integers(0, len(c), 33) for c in CLASSES.values()], 1))
@@ -72,14 +75,14 @@ def test_loss_and_gradient_equal_separate_heads(kind):
 
 def test_initial_weights_are_xavier_uniform_per_head():
     tasks = heads_of({"few": ["a", "b"], "many": [str(k) for k in range(300)]})
-    weight, bias = initial_parameters(500, tasks, seed=0)
+    weight, bias = initial_parameters(500, tasks, seed=0)[0]
     for head, n_classes in zip(tasks, (2, 300), strict=True):
         bound = (6 / (500 + n_classes)) ** 0.5
         block = weight[:, head.columns]
         assert block.abs().max() <= bound and block.abs().max() > 0.95 * bound
         assert abs(block.std() - bound / 3**0.5) < 0.05 * bound
     assert not bias.any()
-    assert not torch.equal(weight, initial_parameters(500, tasks, seed=1)[0])
+    assert not torch.equal(weight, initial_parameters(500, tasks, seed=1)[0][0])
 
 
 def test_transforms():
@@ -173,3 +176,49 @@ def test_the_optimiser_is_that_of_pytorch_to_the_bit():
         optimiser.step()
         reference.step()
     assert all(map(torch.equal, ours, theirs)) and not torch.equal(ours[0], start[0])
+
+
+@pytest.mark.parametrize("hidden", [[16], [7], [12, 5, 9]])
+@pytest.mark.parametrize("kind", [SparseCounts, DenseCounts])
+def test_a_model_with_hidden_layers_trains_as_plain_torch(kind, hidden):
+    """Against nn.Sequential and torch.optim.Adam on dense batches of several sizes, one of them empty."""
+    tasks = heads_of(CLASSES)
+    state = new_state(70, tasks, Recipe("test", {}, 5, 1, 33, 1, 1e-3, device="cpu", hidden=hidden))
+    model = plain_model(initial_parameters(70, tasks, 5, hidden))
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    criterion, previous = criterion_of(tasks, state.parameters[-1]), None
+    for step, n_cells in enumerate([33, 9, 0, 33, 1] * 4):
+        dense, rows = counts(n_cells + 1, seed=step)
+        dense, rows = dense[1:], Rows(rows.data, rows.indices, rows.indptr[1:])  # without the empty cell
+        rng = np.random.default_rng(step)
+        labels = torch.from_numpy(np.stack([rng.integers(0, len(c), n_cells) for c in CLASSES.values()], 1))
+        batch = kind(rows, "none", 70)
+        before = state.losses.clone()
+        with torch.no_grad():
+            take_step(
+                state, batch, labels, criterion, 40, previous
+            )  # 40: as if others had the rest of the batch
+        previous = batch
+        logits = model(torch.from_numpy(dense).float())
+        expected = [
+            cross_entropy(logits[:, head.columns], labels[:, k], reduction="sum")
+            for k, head in enumerate(tasks)
+        ]
+        torch.testing.assert_close(
+            state.losses - before, torch.stack(expected).double(), rtol=1e-5, atol=1e-5
+        )
+        adam.zero_grad()
+        (sum(expected) / 40).backward()
+        adam.step()
+    ours = [(state.weight[:, : hidden[0]], state.bias[: hidden[0]]), *state.layers]
+    assert_layers_equal(ours, model, rtol=1e-5, atol=1e-5)
+    assert not state.weight[:, hidden[0] :].any()
+
+
+def test_initial_hidden_layers_are_xavier_uniform_in_the_order_of_the_layers():
+    tasks = heads_of({"few": ["a", "b"], "many": [str(k) for k in range(300)]})
+    layers = initial_parameters(500, tasks, 0, [64, 32])
+    generator = torch.Generator().manual_seed(0)
+    for (weight, bias), shapes in zip(layers, ([(500, 64)], [(64, 32)], [(32, 2), (32, 300)]), strict=True):
+        blocks = [torch.nn.init.xavier_uniform_(torch.empty(s), generator=generator) for s in shapes]
+        assert torch.equal(weight, torch.cat(blocks, dim=1)) and not bias.any()

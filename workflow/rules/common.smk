@@ -83,7 +83,7 @@ RUN = this_run.folder
 ATLAS = config["atlas"]
 TASKS = list(config["tasks"])
 STRATEGIES = list(config["strategies"])
-SEEDS = config["training"]["seeds"]
+SEEDS, HIDDEN = config["training"]["seeds"], config["training"]["model"]["hidden"]
 # The lock lasts as long as this variable, which nothing reads; a lock that a killed run left behind is removed.
 if workflow.is_main_process:
     run_lock = remove_stale_lock([RUN, this_run.packed_folder])

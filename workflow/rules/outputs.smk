@@ -1,6 +1,7 @@
 # What tables and figures are made from, and where they go.
 from cellshuffle.report.html import json_in_script
 
+REPORTED = ("seeds", "epochs", "batch_size", "fetch_factor", "model")
 # The part of the configuration that tables and figures depend on, and no more: they are not made again
 # when, say, the number of threads changes.
 REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
@@ -10,7 +11,7 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
         "split": bool(ATLAS["split"]),
     },
     "weights": config["weights"] | {"balance": this_run.balanced_labels},
-    "training": {key: config["training"][key] for key in ("seeds", "epochs", "batch_size", "fetch_factor")},
+    "training": {key: config["training"][key] for key in REPORTED},
     "reading": this_run.reading(),
 }
 

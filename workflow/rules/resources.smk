@@ -26,6 +26,8 @@ ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 # 461, for which 455, 546 and 1,144 MB are asked.
 WEIGHT_BYTES = 24
 
+# A hidden layer is taken into account by the number of weights, to which a step's time is in proportion.
+
 # A simulated plate: megabytes of work arrays, cells a second.
 SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
 
@@ -68,6 +70,12 @@ def n_classes():
         return count_classes(paths, config["tasks"])
     except Exception:  # columns of text, or a file of which a job will say what is wrong
         return CLASSES
+
+
+def n_weights(hidden):
+    """Weights of a model over all its layers; hidden: units of each hidden layer."""
+    sizes = [n_genes(), *hidden, n_classes()]
+    return sum(inputs * outputs for inputs, outputs in zip(sizes, sizes[1:]))
 
 
 def cells_of(plates, unknown=MEAN_PLATE):
@@ -161,13 +169,14 @@ def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
     weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
-    process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + n_genes() * n_classes() * WEIGHT_BYTES) / 1e6
+    process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + n_weights(HIDDEN) * WEIGHT_BYTES) / 1e6
     return for_attempt(process * config["training"]["world_size"], attempt)
 
 
 def train_runtime(wildcards, attempt):
     """Every epoch sees the train cells, then the test cells; a job that is cut short resumes."""
     rate = TRAIN_RATE_GPU if on_gpu else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
+    rate /= max(n_weights(HIDDEN) / n_weights([]), 1)
     seconds = all_cells() * config["training"]["epochs"] / rate
     return for_attempt(15 + 1.5 * seconds / 60, attempt)
 
@@ -175,7 +184,7 @@ def train_runtime(wildcards, attempt):
 def train_disk_mb(wildcards, attempt):
     """Model and checkpoints; on a node with `atlas.scratch`, the plates as well."""
     staged = packed_mb(all_cells()) if ATLAS["scratch"] else 0
-    return for_attempt(staged + 5 * n_genes() * n_classes() * 4 / 1e6, 1)
+    return for_attempt(staged + 5 * n_weights(HIDDEN) * 4 / 1e6, 1)
 
 
 def train_gpu(wildcards):

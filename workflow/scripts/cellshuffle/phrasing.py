@@ -79,6 +79,12 @@ def signed(value, digits=3):
     return f"{value:+z.{digits}f}" if round(value, digits) else f"{0:.{digits}f}"
 
 
+def hidden_words(hidden):
+    """`a hidden layer of 512 units (ReLU)`, `hidden layers of 512 and 256 units (ReLU)`."""
+    layers = "hidden layers" if len(hidden) > 1 else "a hidden layer"
+    return f"{layers} of {join_words(map(str, hidden))} units (ReLU)"
+
+
 def test_set_name(config):
     """`plate 14`; `held-out cells` where every plate is divided into train and test cells."""
     atlas = config["atlas"]

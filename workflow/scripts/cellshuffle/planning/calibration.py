@@ -69,11 +69,12 @@ def _training_rate(path, labels, classes, training):
     """Cells a second of the training loop, loading included, on blocks in order."""
     names = ("batch_size", "fetch_factor", "learning_rate", "transform", "device")
     streaming = {"sampler": "Streaming"}
-    recipe = Recipe("plan", streaming, 0, 1, **{name: training[name] for name in names})
+    hidden = training["model"]["hidden"]
+    recipe = Recipe("plan", streaming, 0, 1, hidden=hidden, **{name: training[name] for name in names})
     torch.set_num_threads(training["threads"])
     heads = heads_of(classes)
     state = new_state(Plates([path]).n_genes, heads, recipe)
-    criterion = criterion_of(heads, state.bias)
+    criterion = criterion_of(heads, state.parameters[-1])
 
     def seconds_for(n_cells):
         plates, previous, began = Plates([path], max_cells=n_cells), None, time.perf_counter()

@@ -7,6 +7,7 @@ from cellshuffle.analysis.intervals import p_values, significant
 from cellshuffle.loading.samplers import is_sequential, loading_of
 from cellshuffle.phrasing import (
     duration,
+    hidden_words,
     join_words,
     plate_ranges,
     signed,
@@ -24,10 +25,11 @@ INCONCLUSIVE_HALF_WIDTH = 0.05
 def introduction(results, settings):
     """Sentences on what the run asked and of what."""
     config = results.config
-    plates = plate_ranges(config["atlas"]["train_plates"])
+    plates, hidden = plate_ranges(config["atlas"]["train_plates"]), config["training"]["model"]["hidden"]
+    model = f"model with {hidden_words(hidden)}" if hidden else "linear model"
     sentences = [
         "cellshuffle asks: does the order in which cells are read from disk change what a model learns, and "
-        "what does each order cost? It trains the same linear model once per loading strategy and seed, on "
+        f"what does each order cost? It trains the same {model} once per loading strategy and seed, on "
         f"{plates}, and tests it on {test_set_name(config)}.",
         "Everything below, and behind the menu on the left, is made from the results of run "
         f"{settings['run']}.",
@@ -54,11 +56,14 @@ def strategy_rows(config):
 
 def training(settings):
     """Sentences on how every model was trained."""
-    training = settings["training"]
+    training, hidden = settings["training"], settings["training"]["model"]["hidden"]
+    classifiers = (
+        f"one classifier a task on {hidden_words(hidden)}" if hidden else "one linear classifier a task"
+    )
     return [
         f"Minibatches of {training['batch_size']} cells, {training['fetch_factor']} minibatches a fetch, "
         f"epochs: {training['epochs']}, seeds: {', '.join(map(str, training['seeds']))}, Adam at a learning "
-        f"rate of {training['learning_rate']}; one linear classifier a task, all trained together.",
+        f"rate of {training['learning_rate']}; {classifiers}, all trained together.",
         "Scores follow scikit-learn's definitions.",
     ]
 

@@ -54,7 +54,7 @@ SAVED = ("epoch", "step", "history", "orders", "epoch_seconds", "wait_seconds")
 def save_checkpoint(path, fingerprint, state, losses):
     """Write the state, with the `losses` (n_tasks,) of all processes, whole or not at all."""
     content = {name: getattr(state, name) for name in SAVED}
-    content |= {"weight": state.weight, "bias": state.bias, "losses": losses}
+    content |= {"parameters": [parameter.detach() for parameter in state.parameters], "losses": losses}
     content |= {"adam": state.adam.state_dict(), "fingerprint": fingerprint}
     with atomic_write(path) as partial, open(partial, "wb") as file:
         torch.save(content, file)
@@ -75,8 +75,9 @@ def load_checkpoint(path, fingerprint, state, epochs):
         return
     for name in SAVED:
         setattr(state, name, content[name])
-    state.weight.copy_(content["weight"])
-    state.bias.copy_(content["bias"])
+    with torch.no_grad():
+        for parameter, saved in zip(state.parameters, content["parameters"], strict=True):
+            parameter.copy_(saved)
     state.adam.load_state_dict(content["adam"])
     if distributed.rank() == 0:
         state.losses.copy_(content["losses"])

@@ -81,11 +81,13 @@ def run_job(job):
 def _write(outputs, recipe, result, plates, classes, test_labels):
     state, tasks = result.state, list(classes)
     with atomic_write(outputs["model"]) as partial, open(partial, "wb") as file:
-        n_columns = sum(map(len, classes.values()))
+        n_columns = recipe.hidden[0] if recipe.hidden else sum(map(len, classes.values()))
         parameters = {
             "weight": state.weight[:, :n_columns].contiguous().cpu(),
             "bias": state.bias[:n_columns].contiguous().cpu(),
         }
+        if state.layers:
+            parameters["layers"] = [[part.detach().cpu() for part in layer] for layer in state.layers]
         torch.save(parameters | {"classes": classes, "genes": plates["train"].genes.tolist()}, file)
     narrow = code_type(classes)
     save_npz(

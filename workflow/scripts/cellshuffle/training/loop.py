@@ -1,4 +1,4 @@
-"""The training loop: batches in, a linear model, its scores and its history out."""
+"""The training loop: batches in, a model, its scores and its history out."""
 
 import hashlib
 import time
@@ -15,7 +15,7 @@ from cellshuffle.training.batches import LABELS, training_loader
 from cellshuffle.training.checkpoint import load_checkpoint, save_checkpoint
 from cellshuffle.training.evaluation import evaluate
 from cellshuffle.training.interruption import stop_signal
-from cellshuffle.training.model import criterion_of, heads_of
+from cellshuffle.training.model import criterion_of, heads_of, losses_and_gradients
 from cellshuffle.training.state import State, new_state
 
 GPU_CHECKS = 1000  # steps between two checks of a GPU's loss: each makes the host wait for it
@@ -28,11 +28,11 @@ class Result:
 
     scores: dict  # {task: {metric: value}} after the last epoch
     predictions: np.ndarray  # (n_test, n_tasks) codes
-    state: State  # weight, bias, history and the SHA-256 of every epoch's order
+    state: State  # parameters, history and the SHA-256 of every epoch's order
 
 
 class Trainer:
-    """Trains the linear classifiers of all tasks, a pass over the sampler's cells an epoch.
+    """Trains the classifiers of all tasks, a pass over the sampler's cells an epoch.
 
     train_data, test_data: (Plates, labels (n_cells, n_tasks) codes); classes: {task: class names};
     sampler: an scDataset strategy; recipe, execution: see training/settings.py; checkpoint: path,
@@ -50,7 +50,7 @@ class Trainer:
         self.checkpoint, self.fingerprint = checkpoint, fingerprint
         self.heads = heads_of(classes)
         self.state = new_state(train_data[0].n_genes, self.heads, recipe)
-        self.criterion = criterion_of(self.heads, self.state.bias)
+        self.criterion = criterion_of(self.heads, self.state.parameters[-1])
         self.loader = training_loader(
             *train_data, sampler, recipe.transform, self.state.weight.device, batch_size=recipe.batch_size,
             fetch_factor=recipe.fetch_factor, seed=recipe.seed, prefetch=execution.prefetch,
@@ -114,8 +114,7 @@ class Trainer:
         state, recipe = self.state, self.recipe
         began = time.perf_counter()
         scores, predictions = evaluate(
-            *self.test_data, state.weight, state.bias, self.heads, recipe.transform,
-            self.execution.prefetch, stop_requested,
+            *self.test_data, state, self.heads, recipe.transform, self.execution.prefetch, stop_requested,
         )  # fmt: skip
         for task, values in scores.items():
             if not np.isfinite(values["loss"]):
@@ -150,14 +149,17 @@ def take_step(state, counts, codes, criterion, n_cells, previous):
     see model.criterion_of; n_cells: of the global batch; previous: counts of the step before, whose
     rows of the gradient are cleared.
     """
-    losses, gradient = criterion(counts.times(state.weight) + state.bias, codes, n_cells)
+    first = counts.times(state.weight) + state.bias
+    losses, gradient = losses_and_gradients(
+        first, state.layers, lambda logits: criterion(logits, codes, n_cells)
+    )
     if distributed.world_size() > 1 and state.weight.device.type == "cpu":
         state.weight.grad.zero_()  # the sum below has filled rows that this process does not know of
         previous = None
     counts.write_gradient(gradient, state.weight.grad, previous)
     torch.sum(gradient, dim=0, out=state.bias.grad)
-    distributed.sum_over_ranks(state.weight.grad)
-    distributed.sum_over_ranks(state.bias.grad)
+    for parameter in state.parameters:
+        distributed.sum_over_ranks(parameter.grad)
     state.adam.step()
     state.losses += losses
 

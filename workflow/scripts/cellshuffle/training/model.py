@@ -1,11 +1,15 @@
-"""Linear classifiers of all tasks as one matrix product, with its gradient written out.
+"""Classifiers of all tasks as one model, with the gradient of its first layer written out.
 
-The weight is one matrix of genes by classes, a slice of columns a task. Its gradient is not
-left to autograd, because only the genes expressed in a batch have one: on the CPU the product and
-its gradient touch the rows of those genes alone. Every sum runs over one output row, in order, so
-results do not depend on the number of threads. On a GPU the batch is made dense on the device.
+The weight of the first layer is one matrix: of genes by classes, a slice of columns a task, or of genes by
+hidden units. Its gradient is not left to autograd, because only the genes expressed in a batch have one: on
+the CPU the product and its gradient touch the rows of those genes alone. Every sum runs over one output row,
+in order, so results do not depend on the number of threads. On a GPU the batch is made dense on the device.
+
+The layers after it are small and dense. Autograd has their gradients, and one thread computes them, since a
+product of dense matrices may differ in its last bits with the number of threads.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,15 +40,23 @@ def heads_of(classes):
     return [Head(task, slice(a, b)) for task, a, b in zip(classes, starts, stops, strict=True)]
 
 
-def initial_parameters(n_genes, heads, seed):
-    """Weight (n_genes, sum of classes), Xavier-uniform per head, and zero bias; float32, on the CPU."""
+def initial_parameters(n_genes, heads, seed, hidden=()):
+    """[(weight (inputs, outputs), bias (outputs,)) of every layer]; float32, on the CPU.
+
+    hidden: units of each hidden layer, from the genes to the heads, which are the last layer. Weights are
+    Xavier-uniform, of the last layer per head, drawn in this order; biases are zero.
+    """
     generator = torch.Generator().manual_seed(seed)
-    weight = torch.empty(n_genes, heads[-1].columns.stop)
-    for head in heads:
-        block = torch.empty(n_genes, head.n_classes)
-        torch.nn.init.xavier_uniform_(block, generator=generator)
-        weight[:, head.columns] = block
-    return weight, torch.zeros(weight.shape[1])
+    outputs = [[units] for units in hidden] + [[head.n_classes for head in heads]]
+    layers = []
+    for n_inputs, blocks in zip([n_genes, *hidden], outputs, strict=True):
+        weight = torch.empty(n_inputs, sum(blocks))
+        for columns in weight.split(blocks, dim=1):
+            block = torch.empty(columns.shape)
+            torch.nn.init.xavier_uniform_(block, generator=generator)
+            columns.copy_(block)
+        layers.append((weight, torch.zeros(sum(blocks))))
+    return layers
 
 
 def padded(parameter):
@@ -60,6 +72,49 @@ def criterion_of(heads, bias):
     if bias.device.type == "cpu":
         return partial(losses_and_gradient, heads=heads)
     return FusedLosses(heads, len(bias), bias.device)
+
+
+def logits_of(first, layers):
+    """(batch, n_columns) logits from the outputs (batch, columns) of the first layer.
+
+    layers: (weight, bias) of those after it, each behind a ReLU; none for a linear model. Columns that
+    `padded` has added to the first layer are left out.
+    """
+    with _one_thread_beyond(first, layers):
+        for weight, bias in layers:
+            first = torch.addmm(bias, first[:, : len(weight)].relu(), weight)
+    return first
+
+
+def losses_and_gradients(first, layers, criterion):
+    """(losses, gradient of the outputs `first` of the first layer); sets .grad of the parameters in `layers`.
+
+    criterion: a function of the logits, which it may overwrite, that returns losses and gradient of these.
+    """
+    if not layers:
+        return criterion(first)
+    parameters = [parameter for layer in layers for parameter in layer]
+    with torch.enable_grad(), _one_thread_beyond(first, layers):
+        logits = logits_of(first.requires_grad_(), layers)
+        losses, gradient = criterion(logits.detach())
+        gradients = torch.autograd.grad(logits, [first, *parameters], gradient)
+    for parameter, own in zip(parameters, gradients[1:], strict=True):
+        parameter.grad = own
+    return losses, gradients[0]
+
+
+@contextmanager
+def _one_thread_beyond(first, layers):
+    """One thread within the block, where there are layers beyond the first and the CPU has them."""
+    threads = torch.get_num_threads()
+    if not layers or threads == 1 or first.device.type != "cpu":
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class FusedLosses:

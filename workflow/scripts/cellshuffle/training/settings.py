@@ -27,6 +27,7 @@ class Recipe:
     max_cells: dict = field(default_factory=lambda: {"train": None, "test": None})
     layer: str | None = None
     where: dict | None = None  # {obs column: value or values} of the cells to read
+    hidden: list = field(default_factory=list)  # units of each hidden layer; none: a linear model
 
     @classmethod
     def from_config(cls, config: dict, strategy: str, seed: int) -> "Recipe":
@@ -40,6 +41,7 @@ class Recipe:
             max_cells={split: atlas[f"max_{split}_cells"] for split in ("train", "test")},
             layer=None if atlas["pack"] else atlas["layer"],
             where=atlas["where"],
+            hidden=training["model"]["hidden"],
             **loading_of(entry, training),
             **{name: training[name] for name in names},
         )

@@ -15,8 +15,9 @@ from cellshuffle.training.model import initial_parameters, padded
 class State:
     """Parameters, optimiser and history of one training, and where in the epoch it stands."""
 
-    weight: torch.Tensor  # (n_genes, n_columns) float32; .grad holds its gradient
-    bias: torch.Tensor  # (n_columns,) float32
+    weight: torch.Tensor  # (n_genes, n_columns) float32 of the first layer; .grad holds its gradient
+    bias: torch.Tensor  # (n_columns,) float32 of the first layer
+    layers: list  # (weight (inputs, outputs), bias (outputs,)) of those after it; empty for a linear model
     adam: Adam
     losses: torch.Tensor  # (n_tasks,) float64, summed over the cells of this epoch
     epoch: int = 0
@@ -26,6 +27,11 @@ class State:
     epoch_seconds: float = 0.0
     wait_seconds: float = 0.0  # of which the loop waited for data
     saved_at: float = field(default_factory=time.monotonic)  # when this process last saved it
+
+    @property
+    def parameters(self):
+        """All tensors that Adam changes, from the genes to the heads."""
+        return [self.weight, self.bias, *(parameter for layer in self.layers for parameter in layer)]
 
     def timed(self, items):
         """Yield `items` and count the time that passes between and inside requests for them."""
@@ -74,12 +80,14 @@ class State:
 def new_state(n_genes, heads, recipe):
     """The state before the first step, on the device."""
     device = device_of(recipe.device)
-    parameters = initial_parameters(n_genes, heads, recipe.seed)
-    weight, bias = (padded(parameter).to(device) for parameter in parameters)
+    first, *layers = initial_parameters(n_genes, heads, recipe.seed, recipe.hidden)
+    weight, bias = (padded(parameter).to(device) for parameter in first)
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
-    adam = Adam([weight, bias], recipe.learning_rate)
+    layers = [tuple(parameter.to(device).requires_grad_() for parameter in layer) for layer in layers]
     losses = torch.zeros(len(heads), dtype=torch.float64, device=device)
-    return State(weight, bias, adam, losses)
+    state = State(weight, bias, layers, None, losses)
+    state.adam = Adam(state.parameters, recipe.learning_rate)
+    return state
 
 
 def peak_memory_mib():
