@@ -16,6 +16,7 @@ import pytest
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.commands import pack as packing
+from cellshuffle.commands.pack import Request
 from cellshuffle.commands.size import expected_size
 from cellshuffle.packing.origin import packed_format
 from runs import LIBRARY
@@ -177,7 +178,8 @@ def test_the_size_that_is_told_is_that_of_the_files(tmp_path, genes):
     plates = write_plates(tmp_path, 1000, 1000)
     for source, packed in zip(plates, cellshuffle.pack(plates, tmp_path / "out", genes=genes), strict=True):
         with open_h5ad(source) as file:
-            size = expected_size(source, file, None, None, genes)
+            select = Request(None, genes, None, None, None).select(file)
+            size = expected_size(source, file, None, select)
         assert size.packed == pytest.approx(packed.stat().st_size, rel=0.1)
 
 

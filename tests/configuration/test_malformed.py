@@ -65,7 +65,15 @@ CONFIGURATIONS = {
     ),
     "selection without packing": (
         {"atlas": {"pack": False, "genes": "genes.txt"}},
-        ["genes selects while packing"],
+        ["genes acts while packing"],
+    ),
+    "one list without packing": (
+        {"atlas": {"pack": False, "align": "union", "gene_column": "symbol"}},
+        ["align acts while packing, so it needs pack: true", "gene_column acts while packing"],
+    ),
+    "two lists of genes": (
+        {"atlas": {"genes": "genes.txt", "align": "genes.txt"}},
+        ["atlas: genes keeps genes that all plates have"],
     ),
 }
 

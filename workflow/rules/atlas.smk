@@ -45,6 +45,7 @@ rule pack_plate:
     params:
         format=FORMAT,
         made_from=lambda wildcards: this_run.packed_from(this_run.plate_of(wildcards.plate)),
+        aligned=lambda wildcards: aligned_genes() and aligned_genes().digest(),
         # Since it takes `threads`, Snakemake does not compare it.
         plate=lambda wildcards, threads: this_run.plate_of(wildcards.plate),
         genes=[this_run.stamp(path) for path in this_run.gene_list + this_run.selecting_tables],

@@ -169,5 +169,18 @@ def order_settings():
     }
 
 
+@functools.cache
+def aligned_genes():
+    """The list of genes that plates are brought to; None without one, or where it cannot be known here."""
+    if ATLAS["align"] == "none" or not (has_h5py and all(map(os.path.exists, this_run.published))):
+        return None
+    from cellshuffle.atlas.genes import genes_of_plates
+
+    try:
+        return genes_of_plates(ATLAS["align"], this_run.published, ATLAS["layer"], ATLAS["gene_column"])
+    except InputError:  # of which the check of the input will say what is wrong
+        return None
+
+
 include: "resources.smk"
 include: "outputs.smk"

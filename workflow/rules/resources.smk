@@ -55,6 +55,8 @@ def n_genes():
     """Genes of a cell."""
     if ATLAS["simulate"]:
         return ATLAS["simulate"]["genes"]
+    if aligned_genes():
+        return len(aligned_genes().names)
     return shape_of(this_run.source_path(this_run.plates["train"][0]), MEAN_PLATE)[1]
 
 

@@ -23,6 +23,8 @@ def main(snakemake):
     pack_plate(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
     bar.close()
     say(f"plate {snakemake.params.plate}: {n_cells:,} cells packed into {target}")
+    if select.aligned:
+        say(f"plate {snakemake.params.plate}: {select.aligned}")
 
 
 run_rule(main, snakemake)  # noqa: F821

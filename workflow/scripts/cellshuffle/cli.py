@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from cellshuffle import __version__
-from cellshuffle.atlas.selection import gene_list
+from cellshuffle.atlas.genes import gene_list
 from cellshuffle.commands.pack import pack
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
@@ -32,6 +32,15 @@ def main(arguments: list[str] | None = None) -> None:
         help="keep the cells that have this value in an obs column; several values of a column: any of them; "
         "several columns: all of them",
     )
+    packing.add_argument(
+        "--align",
+        default="none",
+        help="bring plates whose genes differ to one list, by name: intersection, union, or a text file with "
+        "one gene a line; genes that a plate lacks become zeros",
+    )
+    packing.add_argument(
+        "--gene-column", help="the column of var that has the names of the genes; its index without it"
+    )
     packing.add_argument("--jobs", type=int, help="processes at a time; as many as there are cores")
     packing.set_defaults(command=pack_plates)
     options = vars(parser.parse_args(arguments))
@@ -46,9 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
-def pack_plates(plates, out, layer, genes, where, jobs):
+def pack_plates(genes, where, **options):
     """`cellshuffle.pack`, of what was typed."""
-    pack(plates, out, layer, genes and genes_of(genes), where_of(where), jobs)
+    pack(genes=genes and genes_of(genes), where=where_of(where), **options)
 
 
 def genes_of(text):

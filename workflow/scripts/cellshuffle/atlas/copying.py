@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import member
+from cellshuffle.atlas.h5ad import member, var_name
 from cellshuffle.atlas.tables import (
     check_length,
     column_names,
@@ -11,6 +11,7 @@ from cellshuffle.atlas.tables import (
     n_rows,
     parts_of,
     read_column,
+    row_names,
     strings,
 )
 from cellshuffle.atlas.tree import is_array
@@ -43,6 +44,33 @@ def copy_table(source, target, name, rows=None):
         for column in sorted([index, *columns]):
             _copy_column(table, copied, column, rows)
     copied.attrs["column-order"] = np.array(columns, h5py.string_dtype() if columns else float)
+
+
+def copy_genes(source, target, layer, select):
+    """Copy var, of raw the raw one, of an open h5ad into the open h5ad `target`: the genes of a Selection.
+
+    With names of the Selection, these are the index, and the names of the file stay as a column where they
+    differ. Where the file lacks a gene there are names alone: nothing is known of that gene.
+    """
+    numbers, names = select.genes, select.names
+    if numbers is not None and (numbers < 0).any():
+        table = target.create_group("var")
+        table.attrs.update(DATAFRAME | {"_index": "_index", "column-order": np.array([], float)})
+        _write(table, "_index", names)
+        return
+    copy_table(source, target, var_name(source, layer), numbers)
+    table = target["var"]
+    if names is None or np.array_equal(row_names(table), names):
+        return
+    old, columns = index_name(table), column_names(table)
+    column = "index" if old == "_index" else old
+    if column in columns:
+        del table[old]
+    else:
+        table.move(old, column)
+        columns.append(column)
+    table.attrs.update({"_index": "_index", "column-order": np.array(columns, h5py.string_dtype())})
+    _write(table, "_index", names)
 
 
 def _is_copied(table, column):
@@ -86,7 +114,7 @@ def _copy_compound(table, copied, columns, rows):
 
 
 def _write(parent, name, values):
-    text = values.dtype.kind in "OS"
+    text = values.dtype.kind in "OSU"
     written = parent.create_dataset(
         name, data=np.array(strings(values), h5py.string_dtype()) if text else values
     )

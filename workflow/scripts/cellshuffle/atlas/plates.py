@@ -351,4 +351,7 @@ def check_same_genes(path, genes, other_path, other_genes):
         problem = f"{len(differ)} genes differ from {path} (first: {shown})"
     else:
         problem = f"{len(other_genes)} genes, but {path} has {len(genes)}"
-    raise InputError(f"{other_path}: {problem}; plates need the same genes in the same order")
+    raise InputError(
+        f"{other_path}: {problem}; plates need the same genes in the same order; atlas: align "
+        "(`cellshuffle pack --align`) brings them to one list, by name, while they are packed"
+    )

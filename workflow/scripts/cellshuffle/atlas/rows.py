@@ -74,10 +74,15 @@ class Rows:
         kept = genes >= 0
         indptr = np.concatenate([[0], np.cumsum(kept)])[self.indptr]
         chosen = Rows(self.data[kept], genes[kept], indptr, n_genes)
-        if (np.diff(place[place >= 0]) > 0).all():
-            return chosen
-        order = np.lexsort((chosen.indices, chosen.cell_of_value()))  # genes of a cell ascend again
-        return Rows(chosen.data[order], chosen.indices[order], indptr, n_genes)
+        keeps_order = (np.diff(place[place >= 0]) > 0).all()
+        return chosen if keeps_order else chosen.in_gene_order()
+
+    def in_gene_order(self) -> "Rows":
+        """The same Rows with the genes of each cell ascending."""
+        if _ascend(self):
+            return self
+        order = np.lexsort((self.indices, self.cell_of_value()))
+        return Rows(self.data[order], self.indices[order], self.indptr, self.n_genes)
 
 
 @dataclass
@@ -126,16 +131,25 @@ class Cells:
 
 
 def gene_places(genes, n_genes):
-    """(n_genes,) int64 new number of each gene where `genes`, (k,) numbers, are kept; -1 of the others."""
+    """(n_genes,) int64 new number of each gene where `genes`, (k,) numbers, are kept; -1 of the others.
+
+    Among `genes`, -1 stands for one that is not there.
+    """
     place = np.full(n_genes, -1)
-    place[genes] = np.arange(len(genes))
+    there = np.flatnonzero(genes >= 0)
+    place[genes[there]] = there
     return place
 
 
-def first_repeat(rows):
-    """The first row that holds a gene twice, None without one; quick where genes ascend, as in most files."""
+def _ascend(rows):
+    """Whether the genes of every cell ascend, as in most files."""
     down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
-    if np.isin(down, rows.indptr).all():
+    return bool(np.isin(down, rows.indptr).all())
+
+
+def first_repeat(rows):
+    """The first row that holds a gene twice, None without one; quick where genes ascend."""
+    if _ascend(rows):
         return None
     cell = rows.cell_of_value()
     order = np.lexsort((rows.indices, cell))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.genes import alignment, check_unique, gene_list, genes_of_plates
 from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.names import count_names, name_of
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.tables import column_codes, gene_names, n_rows
 from cellshuffle.errors import InputError
-from cellshuffle.files import open_text
 
 SIDES = ("train", "test", "ignore")
 
@@ -21,6 +21,9 @@ SIDES = ("train", "test", "ignore")
 class Selection:
     """What a packed plate keeps: sorted row numbers, column numbers; None keeps all.
 
+    genes: -1 of one that the plate lacks, and is filled with zeros
+    names: of these genes, None: as the plate has them
+    aligned: what becomes of its genes, in words, where plates are brought to one list
     lacking: for each entry of `where`, the cells of the plate (and side of the split) that it leaves out
     divided: Counter of the cells of each value of the split's column, None for cells without one
     beside: {plate: cells} of all plates in the same column of the file
@@ -28,12 +31,14 @@ class Selection:
 
     rows: np.ndarray | None = None
     genes: np.ndarray | None = None
+    names: np.ndarray | None = None
+    aligned: str = ""
     lacking: list = field(default_factory=list)
     divided: Counter = field(default_factory=Counter)
     beside: dict = field(default_factory=dict)
 
 
-def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
+def select_cells(source, layer, plate=None, where=(), split=None, genes=None, gene_column=None, align=None):
     """The Selection of rows and genes of the h5ad `source`; it may have no rows.
 
     plate: {"column", "value"} keeps the cells of one value of an obs column.
@@ -42,12 +47,15 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
     split: {"side": "train" or "test"} with {"column", "train", "test", "ignore": lists of values} or
     {"fraction", "seed"}, of all cells of the file or of the plate's column.
     genes: path of a text file, one gene a line; genes keep the order of the file's var.
-    Raises InputError when a column, the plate or a gene is not there.
+    gene_column: the column of var that has the names of the genes, None: its index.
+    align: {"to": "intersection", "union" or the path of such a file, "plates": paths of all plates}, to
+    have the genes of atlas.genes.common_genes.
+    Raises InputError when a column, the plate or a gene is not there, or a name stands for two genes.
     """
     with open_plate(source) as file:
-        columns = _gene_columns(file, layer, genes) if genes else None
+        chosen = choose_genes(file, layer, genes, gene_column, align)
         if not (plate or where or split):
-            return Selection(None, columns)
+            return Selection(None, *chosen)
         here, beside = np.ones(n_rows(member(file, "obs")), bool), {}
         if plate:
             here, beside = _of_plate(file, plate)
@@ -60,7 +68,7 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None):
             side = here & _drawn(len(here), source, plate, split)
     lacking = [int((side & ~mask).sum()) for mask in masks]
     rows = np.flatnonzero(np.logical_and.reduce([side, *masks]))
-    return Selection(rows, columns, lacking, divided, beside)
+    return Selection(rows, *chosen, lacking, divided, beside)
 
 
 def sides_of(split):
@@ -111,25 +119,24 @@ def _drawn(n_cells, source, plate, split):
     return test if split["side"] == "test" else ~test
 
 
-def gene_list(path):
-    """Names of genes in a text file, one a line; InputError when it is no such file."""
-    try:
-        if not Path(path).is_file():  # opening a pipe would wait for ever
-            raise FileNotFoundError("there is no such file")
-        with open_text(path) as text:
-            wanted = [line.strip() for line in text]
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(f"genes: {path} must be a text file in UTF-8, one gene a line ({error})") from None
-    return [name for name in wanted if name]
-
-
-def _gene_columns(file, layer, path):
+def choose_genes(file, layer, path, column, align):
+    """(column numbers, names, what becomes of them) as a Selection has them."""
+    if not (path or column or align):
+        return None, None, ""
+    there = gene_names(file, layer, column)
+    if align:
+        common = genes_of_plates(align["to"], align["plates"], layer, column)
+        return common.numbers(there), common.names, alignment(common, there)
+    if column:
+        check_unique(file.filename, there)
+    if not path:
+        return None, there, ""
     wanted = gene_list(path)
-    there = gene_names(file, layer)
     absent = sorted(set(wanted) - set(there.tolist()))
     if absent or not wanted:
         raise InputError(
             f"{file.filename}: {len(absent)} of {len(wanted)} genes of {path} are not among its genes "
             f"(first: {', '.join(absent[:3])})"
         )
-    return np.flatnonzero(np.isin(there, wanted))
+    numbers = np.flatnonzero(np.isin(there, wanted))
+    return numbers, there[numbers] if column else None, ""

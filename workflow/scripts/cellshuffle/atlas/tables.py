@@ -172,16 +172,38 @@ def column_codes(file, column):
 
 def row_names(table, stop=None):
     """(n,) str: the index of obs or var, of the first `stop` rows (None: all), as anndata names them."""
-    values, mask, categories, absent = read_column(table, index_name(table), stop)
+    return _texts(table, index_name(table), stop)[0]
+
+
+def _texts(table, column, stop=None):
+    """((n,) str, (n,) bool) of a column or the index: its values, and which of them are missing."""
+    values, mask, categories, absent = read_column(table, column, stop)
     if categories is not None:
         names = np.append(np.where(absent, "nan", strings(categories)), "nan")
-        return names[values]
-    return np.where(mask, "<NA>", strings(values)) if np.any(mask) else strings(values)
+        return names[values], np.append(absent, True)[values]
+    names = strings(values)
+    missing = names == "nan" if values.dtype.kind == "f" else np.full(len(names), mask)
+    return np.where(mask, "<NA>", names) if np.any(mask) else names, missing
 
 
-def gene_names(file, layer=None):
-    """(n_genes,) str array: the index of var (of raw/var for the raw matrix)."""
-    return row_names(member(file, var_name(file, layer)))
+def gene_names(file, layer=None, column=None):
+    """(n_genes,) str array: the index of var (of raw/var for the raw matrix), or another column of it.
+
+    Raises InputError when the column is not there, or a gene has no value in it.
+    """
+    table = member(file, var_name(file, layer))
+    if column is None:
+        return row_names(table)
+    if column not in (index_name(table), *column_names(table)):
+        there = ", ".join(column_names(table)) or "no column at all"
+        raise InputError(
+            f"{file.filename}: {table.name.strip('/')} has no column '{column}' (it has: {there})"
+        )
+    names, missing = _texts(table, column)
+    missing = missing | (names == "")
+    if missing.any():
+        raise InputError(f"{_where(table, column)} names no gene in {missing.sum():,} of {len(names):,} rows")
+    return names
 
 
 def strings(values):

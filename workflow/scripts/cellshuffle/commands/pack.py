@@ -13,11 +13,13 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import numpy as np
+
 from cellshuffle.atlas.h5ad import readable
 from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.plates import gene_numbers
-from cellshuffle.atlas.selection import Selection
+from cellshuffle.atlas.selection import Selection, choose_genes
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names
 from cellshuffle.commands.size import expected_size
@@ -25,7 +27,7 @@ from cellshuffle.console import progress, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import remove_leftovers
 from cellshuffle.packing.format import FORMAT
-from cellshuffle.packing.origin import differences, origin, packed_format
+from cellshuffle.packing.origin import DIFFERENCES, differences, origin, packed_format
 from cellshuffle.packing.pack import pack_plate, rows_path
 from cellshuffle.phrasing import byte_words
 
@@ -40,20 +42,27 @@ class Request:
     layer: str | None
     genes: list | None
     where: dict | None
-
-    def rows(self, file):
-        """Sorted row numbers of the cells of an open h5ad, None for all."""
-        return where_mask(file, self.where).nonzero()[0] if self.where else None
+    align: dict | None  # see selection.select_cells
+    gene_column: str | None
 
     def select(self, file):
         """The Selection of cells and genes of an open h5ad."""
-        genes = self.genes and gene_numbers(gene_names(file, self.layer), self.genes, file.filename)
-        return Selection(self.rows(file), genes)
+        rows = where_mask(file, self.where).nonzero()[0] if self.where else None
+        if not self.genes:
+            return Selection(rows, *choose_genes(file, self.layer, None, self.gene_column, self.align))
+        there = gene_names(file, self.layer, self.gene_column)
+        return Selection(
+            rows, gene_numbers(there, self.genes, file.filename), self.gene_column and np.array(self.genes)
+        )
 
     def origin(self, source):
         """What a plate is packed from, see packing/origin.py."""
         genes = self.genes and hashlib.sha256("\n".join(self.genes).encode()).hexdigest()
         select = {"genes": genes}
+        if self.align:
+            select["align"] = self.align
+        if self.gene_column:
+            select["gene_column"] = self.gene_column
         if self.where:
             select["where"] = {name: sorted(set(values)) for name, values in names_wanted(self.where).items()}
         return origin(self.layer, select, stamp(source))
@@ -66,6 +75,8 @@ def pack(
     genes: Sequence[str] | None = None,
     where: dict | None = None,
     jobs: int | None = None,
+    align: str | Path = "none",
+    gene_column: str | None = None,
 ) -> list[Path]:
     """Rewrite h5ad plates once, under their own names in the folder `out`, so that cells are read fast.
 
@@ -75,7 +86,10 @@ def pack(
 
     plates: h5ad files; layer: None for X, "raw" or a layer's name; genes: names of those to keep, in the
     order wanted; where: {obs column: value or values}, to keep only cells that have them; jobs: processes at
-    a time, as many as there are cores by default (more than there are plates decode as threads).
+    a time, as many as there are cores by default (more than there are plates decode as threads); align:
+    "intersection", "union" or a text file, one gene a line, to bring plates whose genes differ to one list,
+    by name, with zeros for genes that a plate lacks; in the order of the file or of the first plate, and then
+    of the others; gene_column: of var, with the names of the genes, None for its index.
     Returns the packed files, in the order of `plates`. Raises InputError, before anything is written, for
     what cannot be read, is not there or does not fit on the disk; for a plate that fails later once the
     others are done.
@@ -93,9 +107,15 @@ def pack(
     genes = [genes] if isinstance(genes, str) else genes if genes is None else [str(g) for g in genes]
     if genes == []:
         raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")
-    request = Request(layer, genes, where or None)
+    if genes and align != "none":
+        raise InputError(
+            "genes: leave it out with align, which brings plates to the genes of a file, in its order"
+        )
+    aligned = None if align == "none" else {"to": str(align), "plates": [str(path) for path in sources]}
+    request = Request(layer, genes, where or None, aligned, gene_column)
     targets = _targets(sources, out)
-    origins = [request.origin(source) if source.exists() else None for source in sources]
+    are_there = all(source.exists() for source in sources)
+    origins = [request.origin(source) if are_there else None for source in sources]
     todo = [
         (source, target, text)
         for source, target, text in zip(sources, targets, origins, strict=True)
@@ -135,12 +155,14 @@ def _to_pack(source, target, text):
     if number is None or (target.exists() and target.samefile(source)):
         raise InputError(f"{target}: is there, and was not packed by cellshuffle; move it away")
     differ = differences(target, text)
-    if set(differ) - {"another file"}:
+    if set(differ) - {DIFFERENCES["stamp"], DIFFERENCES["aligned"]}:
         raise InputError(
             f"{target}: was packed from {' and '.join(differ)}; delete it, or choose another folder"
         )
     if number != FORMAT:
         say(f"{target}: in format {number} of another version; packing it again")
+    elif differ == [DIFFERENCES["aligned"]]:
+        say(f"{target}: the list of genes has changed since; packing it again")
     elif differ:
         say(f"{target}: {source} has changed since; packing it again")
     return number != FORMAT or bool(differ)
@@ -155,8 +177,10 @@ def _looked_at(request, sources):
             try:
                 files.append(stack.enter_context(open_plate(source)))
                 with readable(source):
-                    rows = request.rows(files[-1])
-                    sizes.append(expected_size(source, files[-1], request.layer, rows, request.genes))
+                    select = request.select(files[-1])
+                    sizes.append(expected_size(source, files[-1], request.layer, select))
+                    if select.aligned:
+                        say(f"{source}: {select.aligned}")
             except InputError as error:
                 problems.append(str(error))
         if problems:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member, var_name
-from cellshuffle.atlas.plates import Plate, gene_numbers
+from cellshuffle.atlas.plates import Plate
 from cellshuffle.atlas.rows import gene_places
-from cellshuffle.atlas.tables import gene_names
 from cellshuffle.atlas.tree import is_array
 from cellshuffle.inspection.matrix import inspect_matrix
 from cellshuffle.packing.format import packed_size
@@ -26,26 +25,23 @@ class Size:
     meanwhile: int  # besides, while a CSC matrix is rewritten by rows
 
 
-def expected_size(path, file, layer, rows, genes):
-    """The Size of a plate, an open h5ad, of whose cells and genes some are kept.
+def expected_size(path, file, layer, select):
+    """The Size of a plate, an open h5ad, of which the Selection `select` is kept.
 
-    rows: sorted row numbers, genes: names; None for all. It is exact for counts as CSR with all genes, else
-    from a sample of cells. Raises InputError for a matrix or a gene list that cannot be packed.
+    It is exact for counts as CSR with all genes, else
+    from a sample of cells. Raises InputError for a matrix that cannot be packed.
     """
     matrix = inspect_matrix(file, layer, needs_counts=False)
-    rows = np.arange(matrix.n_cells) if rows is None else rows
-    n_genes = matrix.n_genes if genes is None else len(genes)
-    share = len(rows) / max(1, matrix.n_cells), n_genes / max(1, matrix.n_genes)
+    rows = np.arange(matrix.n_cells) if select.rows is None else select.rows
+    genes = np.arange(matrix.n_genes) if select.genes is None else select.genes
+    n_own = np.count_nonzero(genes >= 0)
+    share = len(rows) / max(1, matrix.n_cells), n_own / max(1, matrix.n_genes)
     if matrix.format == "csc":
         values = matrix.stored * share[0] * share[1]
     else:
-        places = (
-            None
-            if genes is None
-            else gene_places(gene_numbers(gene_names(file, layer), genes, path), matrix.n_genes)
-        )
+        places = None if n_own == matrix.n_genes else gene_places(genes, matrix.n_genes)
         values = _stored_values(Plate(path, layer, file=file), places, rows)
-    packed = packed_size(len(rows), values, matrix.n_genes, matrix.value_bytes)
+    packed = packed_size(len(rows), values, len(genes), matrix.value_bytes)
     packed += share[0] * _bytes(member(file, "obs")) + share[1] * _bytes(member(file, var_name(file, layer)))
     by_rows = matrix.stored * (matrix.stored_bytes + 4) if matrix.format == "csc" else 0
     return Size(len(rows), int(packed), by_rows)

@@ -111,9 +111,14 @@ def _folder_problems(config):
     for key, text in _paths(config):
         if set(text) & set("{}\n\0"):
             yield f"{key}: {text!r} holds braces, a line break or a null, which paths must not"
-    for key in ("plate_column", "split", "genes"):
-        if atlas[key] and not atlas["pack"]:
-            yield f"atlas: {key} selects while packing, so it needs pack: true"
+    for key in ("plate_column", "split", "genes", "align", "gene_column"):
+        if atlas[key] and atlas[key] != "none" and not atlas["pack"]:
+            yield f"atlas: {key} acts while packing, so it needs pack: true"
+    if atlas["genes"] and atlas["align"] != "none":
+        yield (
+            "atlas: genes keeps genes that all plates have, align brings plates to one list; give the file "
+            "to align instead, which fills the genes that a plate lacks with zeros"
+        )
     for task, entry in config["tasks"].items():
         if entry["missing"] == "drop" and not atlas["pack"]:
             yield f"tasks: {task}: missing: drop selects while packing, so it needs atlas: pack: true"
@@ -160,7 +165,7 @@ def _paths(config):
     """(key, text) of everything that becomes a path."""
     atlas = config["atlas"]
     yield "run", config["run"]
-    yield from ((f"atlas: {key}", atlas[key] or "") for key in ("dir", "genes", "packed_dir"))
+    yield from ((f"atlas: {key}", atlas[key] or "") for key in ("dir", "genes", "align", "packed_dir"))
     yield "atlas: plate_file", atlas["plate_file"].replace("{plate}", "")
     if "{plate}" in atlas["plate_file"]:
         plates = atlas["train_plates"] + (atlas.get("test_plates") or [])

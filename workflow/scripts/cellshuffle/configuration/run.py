@@ -33,10 +33,10 @@ class Run:
     folder, packed_folder: where results and packed plates go. plates: {split: names of its plates}; with
     `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
     published: files of the plates in the order of the configuration, each once. gene_list: the file of
-    `atlas: genes` in a list, which is empty without one. lookup_tables: files that tasks look their
-    classes up in. labelled: tasks that leave out the cells without a label; selecting_tables: their lookup
-    tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}. where:
-    {obs column: value or values} of the cells that the run reads, None: all.
+    `atlas: genes` or `align` in a list, which is empty without one. lookup_tables: files that tasks look
+    their classes up in. labelled: tasks that leave out the cells without a label; selecting_tables: their
+    lookup tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
+    where: {obs column: value or values} of the cells that the run reads, None: all.
     """
 
     def __init__(self, config):
@@ -55,7 +55,8 @@ class Run:
             for plate, name in zip(plates, names[split], strict=True):
                 self.published_names[str(plate)] = str(name)
                 self.file_names[str(plate)] = file_name(name) + (f"-{split}" if self.divided else "")
-        self.gene_list = [atlas["genes"]] if atlas["genes"] else []
+        listed = atlas["align"] if atlas["align"] not in ("none", "intersection", "union") else None
+        self.gene_list = [path for path in (atlas["genes"], listed) if path]
         lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
         self.lookup_tables = sorted({lookup["table"] for lookup in lookups})
         self.labelled = {name: t for name, t in config["tasks"].items() if t["missing"] == "drop"}
@@ -101,6 +102,10 @@ class Run:
     def selection(self, plate):
         """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels."""
         selection = {"genes": self.atlas["genes"]}
+        if self.atlas["gene_column"]:
+            selection["gene_column"] = self.atlas["gene_column"]
+        if self.atlas["align"] != "none":
+            selection["align"] = {"to": self.atlas["align"], "plates": self.published}
         if self.divided:
             side = str(plate).rpartition("-")[2]
             split = self.atlas["split"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.genes import alignment, check_unique, common_genes
 from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.obs import absent_line, absent_values, where_mask
 from cellshuffle.atlas.opening import is_h5ad, open_plate
@@ -65,7 +66,9 @@ class Inspected:
     n_cells: int  # of the selection, whatever max_cells: what is packed
     n_read: int  # of these, the cells that the run reads
     where: dict | None  # the request's, by which it reads fewer
-    n_genes: int  # of the selection
+    n_genes: int  # that are packed
+    n_own: int  # of these, the genes that the plate has
+    aligned: str  # what becomes of its genes, in words, where plates are brought to one list
     left_out: dict  # {task: cells that are left out, since they have no label of it}
     divided: Counter  # cells of each value of the split's column, on either side
     beside: dict  # {plate: cells} of all plates in the same obs column
@@ -73,12 +76,12 @@ class Inspected:
     def n_values(self):
         """Stored values of the selected cells and genes, were they spread evenly."""
         share = self.n_cells / max(1, self.matrix.n_cells)
-        return share * self.n_genes / max(1, self.matrix.n_genes) * self.matrix.stored
+        return share * self.n_own / max(1, self.matrix.n_genes) * self.matrix.stored
 
     def packed_size(self):
         """Bytes of the packed plate."""
         matrix = self.matrix
-        return packed_size(self.n_cells, self.n_values(), matrix.n_genes, matrix.value_bytes)
+        return packed_size(self.n_cells, self.n_values(), self.n_genes, matrix.value_bytes)
 
     def rows_size(self):
         """Bytes that packing needs besides, while it rewrites a CSC matrix by rows."""
@@ -124,17 +127,20 @@ def inspect_atlas(request):
                 for entry in entries:
                     with findings.of(source):
                         select = with_labels(entry["select"], lookups)
-                        chosen = select_cells(source, request["layer"], **select)
+                        chosen = select_cells(source, request["layer"], **select | {"align": None})
                         rows = _rows_read(file, chosen.rows, request.get("where"))
                         for problem in census.add(file, entry["split"], rows):
                             findings.add(source, problem)
                         plates.append(_inspected(entry, facts["matrix"], chosen, rows, request.get("where")))
             usable[source] = facts
     plates.sort(key=lambda plate: request["plates"].index(plate.entry))
+    unaligned = _align(plates, usable)
+    if "align" not in request["plates"][0]["select"]:
+        _compare_genes(usable, findings)
     _compare_sources(usable, findings)
     with findings.of("weights: balance"):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
-    errors = [*findings.lines(), *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
+    errors = [*findings.lines(), *unaligned, *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
     errors += [*unnamed_values(plates), *not_packed(request["plates"])]
     errors += _absent_values(usable, request.get("where"))
     return errors or list(empty_splits(plates, census)), plates, census
@@ -153,7 +159,27 @@ def _inspected(entry, matrix, chosen, rows, where):
     n_read = n_cells if rows is None else len(rows)
     n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
     left_out = dict(zip(entry["select"].get("labelled", ()), chosen.lacking, strict=True))
-    return Inspected(entry, matrix, n_cells, n_read, where, n_genes, left_out, chosen.divided, chosen.beside)
+    counts = n_cells, n_read, where, n_genes, n_genes, ""
+    return Inspected(entry, matrix, *counts, left_out, chosen.divided, chosen.beside)
+
+
+def _align(plates, usable):
+    """Note on each plate what becomes of its genes where plates are brought to one list; lines of errors.
+
+    plates: Inspected; usable: {path: see inspect_source} of all that can be read.
+    """
+    align = plates[0].entry["select"].get("align") if plates else None
+    if not align:
+        return []
+    try:
+        common = common_genes(align["to"], [(path, facts["genes"]) for path, facts in usable.items()])
+    except InputError as error:
+        return str(error).splitlines()
+    for plate in plates:
+        names = usable[plate.entry["source"]]["genes"]
+        plate.n_genes, plate.aligned = len(common.names), alignment(common, names)
+        plate.n_own = int((common.numbers(names) >= 0).sum())
+    return []
 
 
 def _opened(path):
@@ -178,7 +204,10 @@ def inspect_source(file, request, findings):
         findings.add(path, "has no cells")
     names = row_names(member(file, "obs"), 100).tolist()
     signature = hashlib.sha256(repr((matrix, names)).encode()).hexdigest()
-    genes = gene_names(file, request["layer"])
+    select = request["plates"][0]["select"]
+    genes = gene_names(file, request["layer"], select.get("gene_column"))
+    if select.get("align"):
+        check_unique(path, genes)
     return {"matrix": matrix, "genes": genes, "signature": signature}
 
 
@@ -206,12 +235,17 @@ def _absent_values(paths, where):
     return [f"atlas: {absent_line(*key, there)}" for key, there in absent.items()]
 
 
-def _compare_sources(usable, findings):
-    """The same genes in all files, and no file twice."""
-    first, seen = next(iter(usable), None), {}
+def _compare_genes(usable, findings):
+    """The same genes in all files."""
+    first = next(iter(usable), None)
     for path, facts in usable.items():
         with findings.of(path):
             check_same_genes(first, usable[first]["genes"], path, facts["genes"])
+
+
+def _compare_sources(usable, findings):
+    """No file twice."""
+    seen = {}
     for path, facts in usable.items():
         status = os.stat(path)
         for key in ((status.st_dev, status.st_ino), facts["signature"]):

@@ -1,5 +1,6 @@
 """What the train and the test split of an atlas lack: cells, labels, values of the column that divides."""
 
+import os
 from collections import Counter
 
 from cellshuffle.atlas.obs import where_words
@@ -78,6 +79,7 @@ def warnings_of(plates, census):
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
     cells = [*_few_test_cells(census), *_left_out(plates), *_unread(plates), *_empty_sides(plates)]
+    cells += _aligned(plates)
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 
 
@@ -129,6 +131,26 @@ def _empty_sides(plates):
             names = [name.removesuffix(f"-{split}") for name in empty]
             names = join_words(names[:5]) + (" ..." if len(names) > 5 else "")
             yield f"atlas: {len(empty)} of {len(of_split)} plates without {split} cells: {names}"
+
+
+def _aligned(plates):
+    """Lines on the genes of plates that are brought to one list, and differ from it."""
+    files = {}
+    for plate in plates:
+        files.setdefault(plate.aligned, {})[os.path.basename(plate.entry["source"])] = None
+    if set(files) == {""}:
+        return
+    as_they_are = len(files.pop("", ()))
+    n_files = as_they_are + sum(map(len, files.values()))
+    yield (
+        f"atlas: align: {plates[0].entry['select']['align']['to']}: {plates[0].n_genes:,} genes, to which "
+        f"{n_files - as_they_are} of {n_files} files are brought"
+    )
+    for words, names in list(files.items())[:SHOWN]:
+        others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"atlas: align: {', '.join(list(names)[:3])}{others}: {words}"
+    if len(files) > SHOWN:
+        yield f"atlas: align: {len(files) - SHOWN} more such lines are in the logs of packing"
 
 
 def _plate_spellings(plates):

@@ -5,26 +5,41 @@ import json
 import os
 from contextlib import suppress
 
+from cellshuffle.atlas.genes import RULES, genes_of_plates
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.files import sha256
 from cellshuffle.packing.format import FORMAT, FORMAT_ATTRIBUTE
 
 NAME = "cellshuffle"  # the attribute
+DIFFERENCES = {
+    "stamp": "another file",
+    "layer": "another layer",
+    "select": "other cells or genes",
+    "aligned": "plates with other genes",
+}
 
 
 def origin(layer, select, stamp):
     """The settings that decide what is packed, as JSON text; a list of genes counts by content.
 
     layer, select: see packing.pack and selection.select_cells; stamp: size and modification time of
-    the published file, None when it is unknown.
+    the published file, None when it is unknown. So is the list of genes that plates are brought to where one
+    of them is not there any more.
     """
+    aligned, align = {}, select.get("align")
+    if align:
+        there = all(map(os.path.exists, align["plates"]))
+        column = select.get("gene_column")
+        common = genes_of_plates(align["to"], align["plates"], layer, column) if there else None
+        aligned = {"aligned": common and common.digest()}
+        select = select | {"align": align["to"] if align["to"] in RULES else "file"}
     genes = select.get("genes")
     if genes and os.path.exists(genes):
         select = select | {"genes": sha256(genes)}
     if "where" in select:  # it may name a million values, more than an attribute can hold
         select = select | {"where": hashlib.sha256(json.dumps(select["where"]).encode()).hexdigest()}
-    return json.dumps({"layer": layer, "select": select, "stamp": stamp}, sort_keys=True)
+    return json.dumps({"layer": layer, "select": select, "stamp": stamp} | aligned, sort_keys=True)
 
 
 def packed_format(path):
@@ -80,7 +95,8 @@ def differences(path, text):
     """What a packed plate was made of other than `text` says, in words."""
     with open_h5ad(path) as packed:
         packed_from, expected = json.loads(packed.attrs[NAME]), json.loads(text)
-    if expected["stamp"] is None or packed_from["stamp"] is None:
-        packed_from["stamp"] = expected["stamp"]
-    words = {"stamp": "another file", "layer": "another layer", "select": "other cells or genes"}
-    return [words[key] for key in expected if packed_from.get(key) != expected[key]]
+    same_request = packed_from["select"] == expected["select"]
+    for key, counts in (("stamp", True), ("aligned", same_request)):
+        if not counts or expected.get(key) is None or packed_from.get(key) is None:
+            packed_from[key] = expected.get(key)
+    return [words for key, words in DIFFERENCES.items() if packed_from.get(key) != expected.get(key)]

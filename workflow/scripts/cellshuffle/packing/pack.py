@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.copying import copy_table
+from cellshuffle.atlas.copying import copy_genes, copy_table
 from cellshuffle.atlas.h5ad import (
     matrix_format,
     matrix_of,
@@ -60,8 +60,9 @@ def pack_plate(
         file = stack.enter_context(open_plate(source))
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
-        form = matrix_format(matrix_of(file, layer))[0]
-        twice = form == "dense" or select.genes is not None  # values are read to be counted, then written
+        form, (_, n_genes) = matrix_format(matrix_of(file, layer))
+        # Values are read to be counted, then written.
+        twice = form == "dense" or _drops_genes(select, n_genes)
         passes = 1 + twice + 2 * (form == "csc")
 
         def part(n_cells):
@@ -85,11 +86,11 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
     Returns whether all values fit: False when data_type is COUNT_TYPE and a value is no such count.
     """
     n_genes = plate.n_genes if select.genes is None else len(select.genes)
-    types = data_type, index_type(plate.n_genes)
+    types = data_type, index_type(n_genes)
     offsets = lay_out(path, indptr, types, n_genes)
     with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
-        copy_table(file, packed, var_name(file, layer), select.genes)
+        copy_genes(file, packed, layer, select)
     done = cells = 0
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
@@ -119,7 +120,13 @@ def _blocks(plate, select):
         if len(part) == 0:
             continue
         taken = plate.rows(part)
-        yield taken if select.genes is None else taken.only(gene_places(select.genes, plate.n_genes))
+        if select.genes is not None:
+            taken = taken.only(gene_places(select.genes, plate.n_genes))
+        yield taken if select.names is None else taken.in_gene_order()
+
+
+def _drops_genes(select, n_genes):
+    return select.genes is not None and np.count_nonzero(select.genes >= 0) < n_genes
 
 
 def _row_pointers(plate, select):

@@ -1,0 +1,165 @@
+"""One list of genes for plates that differ in theirs: what it holds, and where a plate has each of them."""
+
+import functools
+import hashlib
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cellshuffle.atlas.opening import open_plate
+from cellshuffle.atlas.stamps import stamp
+from cellshuffle.atlas.tables import gene_names
+from cellshuffle.errors import InputError
+from cellshuffle.files import open_text
+
+RULES = ("intersection", "union")  # of `align`, besides "none" and the path of a file
+ENSEMBL = re.compile(r"(ENS[A-Z]*\d{11})\.\d+")  # an Ensembl id with its version
+SHOWN = 3  # genes named in a message
+
+
+@dataclass
+class GeneList:
+    """The genes that plates are brought to.
+
+    names: (n,) str; versioned: Ensembl ids that a plate or the list has in several versions, so that theirs
+    count. The version of any other is no part of its name: plates have it as of different releases.
+    """
+
+    names: np.ndarray
+    versioned: frozenset
+
+    def numbers(self, names: np.ndarray) -> np.ndarray:
+        """(n,) int64: which of the genes `names` of a plate each gene of the list is, -1 of those it lacks.
+
+        >>> GeneList(np.array(["ENSG00000000003.15", "TP53"]), frozenset()).numbers(
+        ...     np.array(["TP53", "MYC"])
+        ... )
+        array([-1,  0])
+        """
+        place = {_key(name, self.versioned): k for k, name in enumerate(names.tolist())}
+        return np.array([place.get(_key(name, self.versioned), -1) for name in self.names.tolist()], np.int64)
+
+    def digest(self) -> str:
+        """SHA-256 of the list."""
+        return hashlib.sha256(repr((self.names.tolist(), sorted(self.versioned))).encode()).hexdigest()
+
+
+def _plain(name):
+    """A name without the version of an Ensembl id."""
+    found = ENSEMBL.fullmatch(name)
+    return found[1] if found else name
+
+
+def _key(name, versioned):
+    plain = _plain(name)
+    return name if plain in versioned else plain
+
+
+def common_genes(align: str, plates: Iterable) -> GeneList:
+    """The list to which plates are brought.
+
+    align: "intersection", the genes of all plates; "union", those of any; or the path of a text file, one
+    gene a line. plates: (path, (n_genes,) str) of each, in their order. Genes have the order and the names of
+    the file or of the first plate; those that only later plates have follow in the order of these.
+    Raises InputError where a name stands for two genes, or a plate shares none with the list.
+
+    >>> plates = [("a", np.array(["g1", "g2", "g3"])), ("b", np.array(["g3", "g4", "g1"]))]
+    >>> [common_genes(align, plates).names.tolist() for align in ("intersection", "union")]
+    [['g1', 'g3'], ['g1', 'g2', 'g3', 'g4']]
+    """
+    listed = [] if align in RULES else [(align, np.array(gene_list(align), str))]
+    plates = [*listed, *plates]
+    for path, names in plates:
+        check_unique(path, names)
+    versioned = frozenset(
+        plain
+        for _, names in plates
+        for plain, n in Counter(map(_plain, names.tolist())).items()
+        if n > 1
+    )  # fmt: skip
+    keyed = [(path, {_key(name, versioned): name for name in names.tolist()}) for path, names in plates]
+    genes = dict(keyed[0][1])
+    for path, own in keyed[1:]:
+        if not genes.keys() & own.keys():
+            raise InputError(_nothing_shared(align, genes, path, own))
+        if align == "intersection":
+            genes = {key: name for key, name in genes.items() if key in own}
+        elif align == "union":
+            genes |= {key: name for key, name in own.items() if key not in genes}
+    return GeneList(np.array(list(genes.values()), str), versioned)
+
+
+def _nothing_shared(align, genes, path, own):
+    shown, others = (", ".join(list(names.values())[:SHOWN]) for names in (own, genes))
+    where = "the plates before it" if align in RULES else align
+    return (
+        f"{path}: none of its {len(own):,} genes ({shown}, ...) is among the {len(genes):,} of {where} "
+        f"({others}, ...); where these are names of another kind, atlas: gene_column takes names from a "
+        "column of var"
+    )
+
+
+def check_unique(path: str | Path, names: np.ndarray) -> None:
+    """Raise InputError when a name stands for two genes."""
+    repeated = [name for name, n in Counter(names.tolist()).items() if n > 1]
+    if repeated:
+        others = f" and {len(repeated) - SHOWN:,} more" if len(repeated) > SHOWN else ""
+        raise InputError(
+            f"{path}: the genes {', '.join(repeated[:SHOWN])}{others} are there twice; genes matched by "
+            "name need unique ones: take them from another column of var (atlas: gene_column), or make "
+            "them unique with `adata.var_names_make_unique()`"
+        )
+
+
+def gene_list(path: str | Path) -> list:
+    """Names of genes in a text file, one a line; InputError when it is no such file."""
+    try:
+        if not Path(path).is_file():  # opening a pipe would wait for ever
+            raise FileNotFoundError("there is no such file")
+        with open_text(path) as text:
+            wanted = [line.strip() for line in text]
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"genes: {path} must be a text file in UTF-8, one gene a line ({error})") from None
+    return [name for name in wanted if name]
+
+
+def genes_of_plates(align: str, paths: list, layer: str | None, column: str | None) -> GeneList:
+    """`common_genes` of plates; column: of var, whose values are the names, None for the index."""
+    files = [*paths, *([] if align in RULES else [align])]
+    stamps = tuple(tuple(stamp(path)) for path in files if os.path.exists(path))
+    return _genes_of_plates(align, tuple(map(str, paths)), layer, column, stamps)
+
+
+@functools.lru_cache(maxsize=4)
+def _genes_of_plates(align, paths, layer, column, stamps):
+    def read():
+        for path in paths:
+            with open_plate(path) as file:
+                yield path, gene_names(file, layer, column)
+
+    return common_genes(align, read())
+
+
+def alignment(genes: GeneList, names: np.ndarray) -> str:
+    """What becomes of the genes `names` of a plate, in words; empty where they are those of the list."""
+    numbers = genes.numbers(names)
+    there = numbers[numbers >= 0]
+    dropped, absent = np.delete(names, there), genes.names[numbers < 0]
+    respelled = int((genes.names[numbers >= 0] != names[there]).sum())
+    parts = [
+        len(dropped) and f"{len(dropped):,} of its {len(names):,} genes are dropped ({_some(dropped)})",
+        len(absent) and f"{len(absent):,} that it lacks are filled with zeros ({_some(absent)})",
+        (np.diff(there) < 0).any() and "their order changes",
+        respelled and f"{respelled:,} are matched without the version of their Ensembl id",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _some(names):
+    return ", ".join(names[:SHOWN].tolist()) + ", ..." * (len(names) > SHOWN)
