@@ -23,7 +23,7 @@ GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) \
 	--workflow-profile none --rerun-incomplete --keep-going --quiet all
 
-BENCHES := bench-loaders bench-loader bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
+BENCHES := bench-loaders bench-loader bench-disk bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs pages test test-slurm test-examples test-faults check format env lock bench $(BENCHES)
 
@@ -95,7 +95,7 @@ test-faults: $(VENV)/.complete-test
 	FAULTS=$(or $(FAULTS),0) $(BIN)/pytest tests/workflow/test_faults.py -k twenty
 
 # Speed and memory against what else there is, a table and a figure a question under results/bench/; some
-# 25 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
+# 30 minutes on two idle cores. One question: `make bench-loaders`. Other loaders: requirements-bench.txt.
 bench: $(BENCHES)
 
 $(BENCHES): env

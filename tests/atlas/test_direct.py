@@ -11,6 +11,7 @@ from atlases import dense, write_plate
 from cellshuffle.atlas import direct
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import InputError
+from cellshuffle.loading import minibatches
 from cellshuffle.loading.minibatches import epoch_batches
 from cellshuffle.loading.samplers import sampler
 from hypothesis import given, settings
@@ -87,6 +88,41 @@ def test_the_same_epoch(plates, entry):
             np.testing.assert_array_equal(dense(one.rows, N_GENES), dense(other.rows, N_GENES))
 
 
+@pytest.mark.parametrize("depth", [1, 32, 128])
+def test_as_many_reads_as_asked_for_are_under_way(plates, monkeypatch, depth):
+    """Also where a fetch alone has fewer, 2 x 24; in the eyes of the system, which is asked for them."""
+    call, under_way, most, submitted = direct._system_call, 0, [], 0
+
+    def counted(number, *arguments):
+        nonlocal under_way, submitted
+        result = call(number, *arguments)
+        if number == direct.IO_SUBMIT:
+            under_way, submitted = under_way + result, submitted + result
+            most.append(under_way)
+        elif number == direct.IO_GETEVENTS:
+            under_way -= result
+        return result
+
+    monkeypatch.setattr(direct, "_system_call", counted)
+    monkeypatch.setattr(direct, "NEAR", -direct.ALIGNED)  # every cell is a read
+    read, random = Plates(plates[0], read_depth=depth), sampler("BlockShuffling", block_size=1)
+    cells = [b.cells for b in epoch_batches(read, random, batch_size=8, fetch_factor=3)]
+    assert max(most) == depth and under_way == 0
+    assert len(np.concatenate(cells)) == 301 and submitted > 301
+
+
+def test_memory_of_fetches_ahead_has_a_limit(plates, monkeypatch):
+    """In order a fetch is few reads, and large ones."""
+    monkeypatch.setattr(minibatches, "AHEAD", 10_000)
+    read, begun = Plates(plates[0], read_depth=1024), []
+    fetch = Plates.fetch
+    monkeypatch.setattr(Plates, "fetch", lambda self, cells: begun.append(fetch(self, cells)) or begun[-1])
+    for number, _ in enumerate(epoch_batches(read, sampler("Streaming"), batch_size=8, fetch_factor=1)):
+        ahead = [one.under_way()[1] for one in begun[number + 1 : -1]]
+        assert sum(ahead) < 10_000
+    assert sum(one.under_way()[1] for one in begun) > 50_000
+
+
 def test_several_threads_share_plates(plates):
     paths, matrix = plates
     read, wrong = Plates(paths, read_depth=4), []
@@ -149,10 +185,10 @@ def test_when_the_page_cache_is_passed_by(plates, monkeypatch):
     monkeypatch.setattr(direct, "memory_limit", lambda: int(size / 1.6))
     assert Plates(paths).read_depth == direct.DEPTH
 
-    def refuse(path, flags):
+    def refuse(path):
         raise OSError(22, "Invalid argument")
 
-    monkeypatch.setattr(direct, "_open_direct", refuse)
+    monkeypatch.setattr(direct, "open_direct", refuse)
     assert Plates(paths).read_depth == 0
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cellshuffle.files import write_rows
 from cellshuffle.jobs.run import run_rule
+from cellshuffle.planning.disk import disk_limits, limited
 from cellshuffle.planning.plan import lines, plan
 from cellshuffle.planning.survey import survey
 from cellshuffle.training.launch import wait_passively
@@ -22,6 +23,10 @@ def main(snakemake):
     atlas = survey(params.request, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
         rates = calibrate(atlas, config["strategies"], training, Path(folder))
+    if config["atlas"]["pack"]:
+        plates = params.request["plates"]
+        rates["disk"] = disk_limits(atlas, config["strategies"], plates, params.packed)
+        rates["measured"] = limited(rates["measured"], rates["disk"])
     memory, packed, config = params.memory_mb, params.packed, config | {"training": training}
     costs = plan(atlas, rates, config, memory, packed, params.cores, params.threads)
     write_rows(params.loading, rates["measured"])

@@ -15,11 +15,13 @@ import platform
 import threading
 from collections import deque
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from cellshuffle.atlas.memory import empty
 from cellshuffle.errors import InputError
 
 ALIGNED = 4096  # bytes: where direct reads begin and end, in the file and in memory
@@ -70,15 +72,16 @@ def memory_limit() -> int:
 def reads_directly(path: str | Path) -> bool:
     """Whether a file can be read past the page cache, and this machine begins reads without waiting."""
     try:
-        with open(path, "rb", buffering=0, opener=_open_direct) as file:
+        with open_direct(path) as file:
             Reads(Queue(1), file, 0, np.zeros(1, np.int64), np.array([ALIGNED])).wait()
     except (OSError, InputError):
         return False
     return True
 
 
-def _open_direct(path, flags):
-    return os.open(path, flags | os.O_DIRECT)
+def open_direct(path: str | Path) -> FileIO:
+    """A file opened for reads past the page cache. Raises OSError where there are none."""
+    return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_DIRECT))
 
 
 class Queue:
@@ -167,10 +170,11 @@ class Reads:
     def __init__(self, queue: Queue, file, file_size: int, begin: np.ndarray, length: np.ndarray):
         self.queue, self.file, self.begin, self.begun = queue, file, begin, 0
         self.place = np.cumsum(length) - length
-        memory = np.empty(int(length.sum()) + ALIGNED, np.uint8)
+        memory = empty((int(length.sum()) + ALIGNED,), np.uint8)
         low = -memory.ctypes.data % ALIGNED
         self.content = memory[low : low + len(memory) - ALIGNED]
         self.requests = self._requests(length)
+        self.size = len(self.requests), len(self.content)  # reads, bytes
         self.pointers = self.requests.ctypes.data + REQUEST.itemsize * np.arange(len(self.requests))
         self.n_missing, self.n_bytes, self.error = len(self.requests), 0, 0
         self.expected = int(np.clip(file_size - begin, 0, length).sum())
@@ -209,7 +213,7 @@ class Direct:
     def __init__(self, dataset: h5py.Dataset, queue: Queue):
         path, self.queue = dataset.file.filename, queue
         self.offset, self.dtype, self.size = dataset.id.get_offset(), dataset.dtype, dataset.size
-        self.file = open(path, "rb", buffering=0, opener=_open_direct)  # noqa: SIM115  (as long as this)
+        self.file = open_direct(path)
         self.file_size = os.fstat(self.file.fileno()).st_size
         if self.offset + dataset.nbytes > self.file_size:
             raise InputError(f"{path}: truncated, {dataset.name} reaches beyond the end of the file")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
-from cellshuffle.atlas.direct import Queue, default_depth
+from cellshuffle.atlas.direct import Elements, Queue, default_depth
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
 from cellshuffle.atlas.rows import Cells, Rows, first_repeat, gene_places, value_problem, value_type
@@ -44,6 +44,11 @@ class Fetch:
         taken = Rows(data, gather(self.indices, *runs), indptr, n_genes)
         self._check(taken, piece)
         return taken if self.place is None else taken.only(self.place)
+
+    def under_way(self):
+        """(reads, bytes) that were asked of the disk for these rows; (0, 0) where they are read at once."""
+        elements = [part for part in (*self.data, *self.indices) if isinstance(part, Elements)]
+        return tuple(map(sum, zip((0, 0), *(part.reads.size for part in elements), strict=True)))
 
     def _check(self, rows, piece):
         genes, n_genes = rows.indices, rows.n_genes

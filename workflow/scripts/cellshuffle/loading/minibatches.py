@@ -6,13 +6,17 @@ measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (
 pointers (8) and labels (2 a task) that the kernel may take back.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
+
+AHEAD = 2**25  # bytes of the fetches that are read ahead from the disk
 
 
 @dataclass
@@ -83,7 +87,9 @@ def read_batches(plates, codes, order, first=0, step=1):
     with None for counts and codes, and nothing of them is read; step: from it on, only every so-manyth comes.
     """
     fetches = _begin_fetches(plates, order, first, step)
-    for passed, cells, wanted, fetched in _one_ahead(fetches) if plates.read_depth else fetches:
+    for passed, cells, wanted, fetched in (
+        _ahead(fetches, plates.read_depth) if plates.read_depth else fetches
+    ):
         for skipped in passed:
             yield skipped, None, None
         fetched_codes = {name: array[cells].astype(np.int64) for name, array in codes.items()}
@@ -106,12 +112,21 @@ def _begin_fetches(plates, order, first, step):
         yield passed, cells, wanted, plates.fetch(cells) if wanted else None
 
 
-def _one_ahead(items):
-    """The items, each after the next has begun."""
-    ahead = next(items, None)
-    while ahead is not None:
-        item, ahead = ahead, next(items, None)
-        yield item
+def _ahead(items, depth):
+    """The items, each once fetches after it have begun: of `depth` reads, or of AHEAD bytes."""
+    begun = deque()
+    for item in items:
+        begun.append(item)
+        while len(begun) > 1 and _is_enough(islice(begun, 1, None), depth):
+            yield begun.popleft()
+    yield from begun
+
+
+def _is_enough(items, depth):
+    n_reads, n_bytes = map(
+        sum, zip((0, 0), *(item[-1].under_way() for item in items if item[-1]), strict=True)
+    )
+    return n_reads >= depth or n_bytes >= AHEAD or n_reads == 0
 
 
 def cell_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):

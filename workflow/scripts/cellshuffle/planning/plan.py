@@ -22,32 +22,34 @@ JOB_SECONDS, DRAWING_SECONDS = 3, 30
 def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """Costs of a run as a dict of numbers; bytes and seconds.
 
-    survey: a Survey; rates: see calibration.calibrate; config: the whole configuration, `prefetch` decided;
-    memory_mb: {strategy: what a training job asks for}; folder: where packed plates go;
-    cores: given to the run; threads: of one training. Trainings run side by side on the CPU, one
-    after the other on a GPU.
+    survey: a Survey; rates: see calibration.calibrate, and under "disk" see disk.disk_limits; config: the
+    whole configuration, `prefetch` decided; memory_mb: {strategy: what a training job asks for}; folder:
+    where packed plates go; cores: given to the run; threads: of one training. Trainings run side by side on
+    the CPU, where they share the disk, one after the other on a GPU.
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
+    on_cpu = rates["device"] == "cpu"
+    jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
     costs = {}
     for name, entry in strategies.items():
         draws = entry.get("total_size") or survey.cells["train"]
-        rate = _pace(rates, name, training["prefetch"]) * training["world_size"]
+        disk = _disk_rate(rates, name)
+        rate = min(_pace(rates, name, training["prefetch"]) * training["world_size"], disk / jobs)
         order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) else ORDER_SECONDS
         train_seconds = draws / rate + order * survey.cells["train"]
-        epoch = train_seconds + survey.cells["test"] / max(rates["train"], 1)
+        tested = min(rates["train"], _disk_rate(rates) / jobs)
+        epoch = train_seconds + survey.cells["test"] / max(tested, 1)
         one_training = epochs * epoch
         costs[name] = {
             "cells_per_second": rate,
-            "loading": rates["load"][name],
-            "paced_by": "model" if rates["train"] <= rates["load"][name] else "loading",
+            "loading": min(rates["load"][name], disk),
+            "paced_by": _pacer(rates["train"], rates["load"][name], disk / jobs),
             "epoch": epoch,
             "training": one_training,
             "seeds": seeds * one_training,
             "memory": 1e6 * memory_mb[name],
         }
-    on_cpu = rates["device"] == "cpu"
-    jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
     n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
     train = sum(cost["seeds"] for cost in costs.values()) / jobs
@@ -63,6 +65,21 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "memory": max(cost["memory"] for cost in costs.values()),
         "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+
+
+def _disk_rate(rates, name=None):
+    """Cells a second that the disk gives in a strategy's order, or one after the other; inf from memory."""
+    disk = rates.get("disk")
+    if not disk or not disk["source"]:
+        return np.inf
+    return disk["in_order"] if name is None else disk["load"][name]
+
+
+def _pacer(train, load, disk):
+    """What sets the pace of a training: the slowest of the three."""
+    if train <= min(load, disk):
+        return "model"
+    return "disk" if disk < load else "loading"
 
 
 def _pace(rates, name, prefetch):
@@ -168,12 +185,14 @@ def lines(survey, costs, config, rates):
     yield ""
     yield from _table(costs["strategies"], seeds, rates)
     yield ""
+    if rates.get("disk"):
+        yield f"reading       {reading(rates['disk'])}"
     if packed and survey.to_pack:
         yield f"packing       {long_duration(costs['pack'])}"
     yield (
         f"total         {long_duration(costs['total'])} on this machine's "
-        f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from memory; "
-        "a slow disk makes it longer"
+        f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from "
+        f"{_source(rates)}; a slow{'er' if _source(rates) == 'the disk' else ''} disk makes it longer"
     )
     yield f"beside it     {long_duration(costs['overhead'])} to start the jobs and draw the figures"
     largest, *others = risks(survey, costs, config, rates["device"]) or ["none seen"]
@@ -191,15 +210,35 @@ def _table(strategies, seeds, rates):
         speeds = f"{cost['loading']:>12,.0f}{cost['cells_per_second']:>12,.0f}"
         yield f"{name:<24}{speeds}{cost['paced_by']:>12}{times}"
     yield (
-        "loading/s: cells that are read alone in that order, from memory; cells/s: trained on; an epoch: all "
-        "train cells, then all test cells."
+        f"loading/s: cells that are read alone in that order, from {_source(rates)}; cells/s: trained on; an "
+        "epoch: all train cells, then all test cells."
     )
     if all(cost["paced_by"] == "model" for cost in strategies.values()):
-        load = rates["load"].values()
+        load = [cost["loading"] for cost in strategies.values()]
         yield (
             "The model, not loading, sets the pace of all strategies; loading alone would reach "
             f"{min(load):,.0f} to {max(load):,.0f} cells/s."
         )
+
+
+def _source(rates):
+    return "memory" if _disk_rate(rates) == np.inf else "the disk"
+
+
+def reading(disk):
+    """A sentence on where the cells are read from, of disk.disk_limits."""
+    larger = f"{size(disk['packed'])} of packed train cells are more than the memory, {size(disk['memory'])}"
+    if not disk["source"]:
+        return (
+            f"{larger}, but the file system of the packed plates has no reads past the page cache, so its "
+            "disk could not be measured: reading takes longer than this plan says"
+        )
+    return (
+        f"{larger}, so they are read from the disk at every epoch: {disk['reads']:,.0f} random reads of a "
+        f"cell's {disk['read_bytes'] / 1000:.2g} kB a second and {disk['bytes'] / 1e9:.2g} GB/s in order, "
+        f"measured by direct reads {disk['source']}. On a cluster, or with atlas: scratch, the jobs may read "
+        "from another disk"
+    )
 
 
 def _combinations(survey):

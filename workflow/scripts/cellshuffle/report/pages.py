@@ -77,7 +77,8 @@ def _loading(results):
         for strategy, rates in results.loading.items()
     ]
     words = (
-        "Loading alone, without a model, of cells of this atlas from memory: medians, measured by make plan."
+        f"Loading alone, without a model, of cells of this atlas from {results.loading_source}: medians, "
+        "measured by make plan."
     )
     return [html.plain_table(header, rows), html.paragraph(words)]
 

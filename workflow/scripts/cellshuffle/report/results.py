@@ -39,11 +39,21 @@ class Results:
     @cached_property
     def loading(self):
         """{strategy: cells/s of every pass by loading alone}; empty where `make plan` has not measured it."""
-        tables = [pd.read_csv(path) for path in getattr(self.files, "loading", [])]
-        rates = {s: group["cells_per_second"] for t in tables for s, group in t.groupby("strategy")}
+        rates = {
+            s: group["cells_per_second"] for t in self._loading_tables for s, group in t.groupby("strategy")
+        }
         return (
             {s: rates[s].to_numpy() for s in self.strategies} if set(self.strategies) <= rates.keys() else {}
         )
+
+    @property
+    def loading_source(self):
+        """Where `loading` has read from: "memory", or "the disk" where the packed atlas is larger."""
+        return "the disk" if any("read_from" in table for table in self._loading_tables) else "memory"
+
+    @cached_property
+    def _loading_tables(self):
+        return [pd.read_csv(path) for path in getattr(self.files, "loading", [])]
 
     @cached_property
     def metrics(self):
