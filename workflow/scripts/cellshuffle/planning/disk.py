@@ -86,7 +86,7 @@ def _files(plates, folder):
     packed = [plate["packed"] for plate in plates if plate["packed"] and os.path.exists(plate["packed"])]
     if packed:
         return packed
-    sources = [plate["source"] for plate in plates if os.path.exists(plate["source"])]
+    sources = [plate["source"] for plate in plates if os.path.isfile(plate["source"])]
     return [path for path in sources if os.stat(path).st_dev == os.stat(folder).st_dev]
 
 
