@@ -198,7 +198,7 @@ def test_differences_and_verdicts(run):
     verdict = table.set_index(["strategy", "task", "metric"])["verdict"]
     assert verdict["streaming", "drug", "macro_f1"] == "lower"
     assert verdict["block_shuffling", "drug", "macro_f1"] == "not distinguishable"
-    text = comparison_markdown(table, config, baseline)
+    text = comparison_markdown(table, config, baseline, synthetic_run.rises_of(table))
     assert "Not distinguishable: block_shuffling." in text
     assert "Lower than random_sampling: " in text
 

@@ -152,6 +152,16 @@ def results_of(run, config, published=()):
     return Results(SimpleNamespace(**files), config)
 
 
+def rises_of(table, **rising):
+    """The rises of a comparison's scores in the last epoch, of strategies on all tasks: none unless given.
+
+    rising: {strategy: rise}; the seeds' spread is 0.01.
+    """
+    pairs = table[["strategy", "task"]].drop_duplicates()
+    rise = [rising.get(strategy, 0.0) for strategy in pairs["strategy"]]
+    return pairs.assign(rise=rise, spread=0.01, rising=[r > 0.01 for r in rise])
+
+
 def results_with(config, **tables):
     """Results of no files, with the given tables."""
     results = Results(None, config)

@@ -141,7 +141,7 @@ def test_nothing_is_negative_zero():
     config = synthetic_run.make_config(2, 1, ("drug",))
     config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
     every = pd.concat([table.assign(metric=metric) for metric in METRICS])
-    told = comparison_markdown(every, config, "random_sampling")
+    told = comparison_markdown(every, config, "random_sampling", synthetic_run.rises_of(every))
     assert "0.000 (0.000 to 0.000)" in told and "-0.000" not in told and "+0.000" not in told
     verdict = answers.verdicts(table.replace("not distinguishable", "lower"), "drug", "random_sampling")
     assert "(0.000, 95% interval 0.000 to 0.000)" in verdict[0]
@@ -169,9 +169,8 @@ def test_where_nothing_can_be_told_nothing_is_recommended():
     config = synthetic_run.make_config(2, 1, ("drug",))
     assert len(answers.certainty(table, config, "random_sampling", 2)) == 1
     config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
-    text = comparison_markdown(
-        pd.concat([table.assign(metric=metric) for metric in METRICS]), config, "random_sampling"
-    )
+    every = pd.concat([table.assign(metric=metric) for metric in METRICS])
+    text = comparison_markdown(every, config, "random_sampling", synthetic_run.rises_of(every))
     assert "| block | cannot tell |" in text and "Cannot tell: block and streaming (few cells)." in text
     assert "comparisons" not in text
 
@@ -190,7 +189,7 @@ def test_only_differences_that_count_are_counted():
         table = comparison(**verdicts)
         config["strategies"] = {strategy: {"sampler": "Streaming"} for strategy in table["strategy"]}
         every = pd.concat([table.assign(metric=metric) for metric in METRICS])
-        return comparison_markdown(every, config, "random_sampling")
+        return comparison_markdown(every, config, "random_sampling", synthetic_run.rises_of(every))
 
     assert "comparisons" not in words(block="not distinguishable", weighted="not distinguishable")
     assert "Of 2 comparisons 1 counts as different" in words(block="lower", weighted="not distinguishable")

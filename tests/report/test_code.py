@@ -71,7 +71,8 @@ def test_comparison_md_ends_with_code_that_runs(small_run):
     jobs = [folder / f"train/{s}/seed{k}" for s in SMALL["strategies"] for k in SMALL["training"]["seeds"]]
     scores = read_table(folder / "metrics.csv")
     table = compare(scores, [job / "predictions.npz" for job in jobs], "random_sampling", 100)
-    _, end = comparison_markdown(table, config, "random_sampling").split(f"\n## {code.TITLE}\n")
+    text = comparison_markdown(table, config, "random_sampling", synthetic_run.rises_of(table))
+    _, end = text.split(f"\n## {code.TITLE}\n")
     assert "\n## " not in end and len(blocks(end)) == 2
     for block in blocks(end):
         assert len(block.splitlines()) <= 16 and len(batches_of(block, folder)) > 2

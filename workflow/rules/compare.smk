@@ -23,6 +23,7 @@ rule compare:
     input:
         metrics="<run>/metrics.csv",
         predictions=of_every_training("predictions.npz"),
+        history=of_every_training("history.csv"),
     output:
         table="<run>/comparison.csv",
         text="<run>/comparison.md",

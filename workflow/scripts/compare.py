@@ -1,9 +1,10 @@
-"""metrics.csv and every training's predictions in; comparison.csv, comparison.md and classes.csv out."""
+"""metrics.csv, predictions and history of every training in; comparison.csv, .md and classes.csv out."""
 
 import json
 
 from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import baseline_of, compare, read_table
+from cellshuffle.analysis.convergence import last_rises, read_history
 from cellshuffle.files import write_csv, write_text
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.report.markdown import comparison_markdown
@@ -20,7 +21,8 @@ def main(snakemake):
     )
     write_csv(snakemake.output.table, table)
     write_csv(snakemake.output.classes, class_scores(snakemake.input.predictions))
-    write_text(snakemake.output.text, comparison_markdown(table, config, baseline))
+    rises = last_rises(read_history(snakemake.input.history), list(config["tasks"]))
+    write_text(snakemake.output.text, comparison_markdown(table, config, baseline, rises))
 
 
 run_rule(main, snakemake)  # noqa: F821

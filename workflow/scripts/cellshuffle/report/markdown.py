@@ -20,6 +20,7 @@ from cellshuffle.report.answers import (
     significant_differences,
     verdicts,
 )
+from cellshuffle.report.convergence import TITLE, convergence
 from cellshuffle.report.results import macro_f1
 
 
@@ -37,8 +38,8 @@ def markdown_table(header, rows):
     return [f"| {' | '.join(cells)} |" for cells in [header, rule, *rows]]
 
 
-def comparison_markdown(table, config, baseline):
-    """The comparison table, in words, as Markdown text."""
+def comparison_markdown(table, config, baseline, rises):
+    """The comparison table, in words, as Markdown text; rises: see analysis.convergence."""
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
     scores = table.set_index(["strategy", "task", "metric"])
     seeds = len(config["training"]["seeds"])
@@ -59,6 +60,7 @@ def comparison_markdown(table, config, baseline):
     ]
     if len(strategies) > 1:
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
+    lines += ["", f"## {TITLE}", "", escape(" ".join(convergence(rises, table, baseline)))]
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [[escape(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]

@@ -9,9 +9,11 @@ import yaml
 import cellshuffle
 from cellshuffle.analysis.classes import COLUMNS
 from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.analysis.convergence import last_rises
 from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
 from cellshuffle.report import answers, code, html
+from cellshuffle.report.convergence import TITLE, convergence
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
             "scikit-learn", "matplotlib"]  # fmt: skip
@@ -44,6 +46,8 @@ def answers_page(results, settings):
         html.bullets(answers.certainty(table, config, baseline, n_test)),
         html.picture(results.files.differences_figure, f"Differences from {baseline}, with 95% intervals"),
         *(html.paragraph(f"{t}: {' '.join(answers.verdicts(table, t, baseline))}") for t in results.tasks),
+        html.heading(TITLE),
+        html.bullets(convergence(last_rises(results.history, results.tasks), table, baseline)),
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
         html.paragraph("Means over the seeds, on the machine of this run."),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cellshuffle.analysis.comparison import baseline_of, job_of, read_predictions, read_table
+from cellshuffle.analysis.convergence import read_history
 from cellshuffle.files import read_json
 
 
@@ -79,9 +80,7 @@ class Results:
     @cached_property
     def history(self):
         """history.csv of every training in one table, with columns strategy and seed in front."""
-        tables = {job_of(path): pd.read_csv(path) for path in self.files.history}
-        table = pd.concat(tables, names=["strategy", "seed"]).reset_index(["strategy", "seed"])
-        return table.reset_index(drop=True)
+        return read_history(self.files.history)
 
     @cached_property
     def totals(self):
