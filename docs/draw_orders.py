@@ -1,11 +1,13 @@
-"""docs/images/orders.png out, the order of cells of every strategy on a small atlas: `make docs`."""
+"""docs/images/{orders,other_orders}.png out, the order of cells of every sampler on few cells: `make docs`."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from cellshuffle.loading.minibatches import cell_order
+from cellshuffle.loading.orders import PlateSizes
 from cellshuffle.loading.samplers import is_weighted, sampler_of
 
 matplotlib.use("Agg")
@@ -22,22 +24,48 @@ STRATEGIES = {
     "block_weighted": {"sampler": "BlockWeightedSampling", "block_size": 4},
     "true_weighted": {"sampler": "BlockWeightedSampling", "block_size": 1},
 }
+# Buffers, blocks and chunks in proportion to so small an atlas.
+OTHERS = {
+    "ClassBalancedSampling": {"sampler": "ClassBalancedSampling", "task": "kind", "block_size": 4},
+    "ShuffleBuffer": {"sampler": "ShuffleBuffer", "buffer_size": 24},
+    "with shuffle_plates": {"sampler": "ShuffleBuffer", "buffer_size": 24, "shuffle_plates": True},
+    "ShardShuffle: py1s": {"sampler": "ShardShuffle", "algorithm": "py1s"},
+    "py1br": {"sampler": "ShardShuffle", "algorithm": "py1br", "shuffle_block_size": 100},
+    "py1e, shards of 16": {
+        "sampler": "ShardShuffle", "algorithm": "py1e", "shard_size": 16, "shuffle_block_size": 100,
+    },
+    "PreShuffled": {"sampler": "PreShuffled", "chunk_size": 8},
+    "OrderFile": {"sampler": "OrderFile"},
+}  # fmt: skip
 
 
 def order(entry):
-    """(n_cells,) cell numbers as the model sees them, from scDataset itself."""
+    """(n_cells,) cell numbers as the model sees them."""
     weights = np.where(RARE, 7.0, 1.0) if is_weighted(entry) else None
-    batches = cell_order(sampler_of(entry, weights), N_CELLS, BATCH, FETCH, seed=0, epoch=0)
-    return np.concatenate(list(batches))
+    plates = PlateSizes(np.full(N_PLATES, N_CELLS // N_PLATES))
+    with tempfile.TemporaryDirectory() as folder:
+        if entry["sampler"] == "OrderFile":
+            entry = entry | {"path": Path(folder) / "order.npy"}
+            np.save(entry["path"], by_threads())
+        sampler = sampler_of(entry, weights, {"kind": RARE.astype(int)})
+        return np.concatenate(list(cell_order(sampler, plates, BATCH, FETCH, seed=0, epoch=0)))
 
 
-def draw():
+def by_threads():
+    """The cells as threads of different speed yield them, each going through one plate."""
+    speed = np.array([1.0, 0.8, 0.6, 0.4])
+    ready = (np.arange(N_CELLS // N_PLATES) + 1) / speed[:, None]
+    return np.argsort(ready.reshape(-1), kind="stable")
+
+
+def draw(strategies, shape):
     """A panel a strategy: place in the file against time, a colour a plate, rare cells dark."""
     from matplotlib import pyplot as plt
 
     colours = ["#0072B2", "#E69F00", "#009E73", "#CC79A7"]
-    figure, axes = plt.subplots(2, 3, figsize=(8.4, 4.8), sharex=True, sharey=True)
-    for axis, (name, entry) in zip(axes.flat, STRATEGIES.items(), strict=True):
+    size = round(2.8 * shape[1], 1), round(2.4 * shape[0], 1)
+    figure, axes = plt.subplots(*shape, figsize=size, sharex=True, sharey=True)
+    for axis, (name, entry) in zip(axes.flat, strategies.items(), strict=True):
         cells = order(entry)
         colour = np.array(colours)[cells * N_PLATES // N_CELLS]
         colour[RARE[cells]] = "black"
@@ -57,9 +85,10 @@ def draw():
 
 
 def main():
-    target = REPOSITORY / "docs/images/orders.png"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draw().savefig(target, dpi=120)
+    folder = REPOSITORY / "docs/images"
+    folder.mkdir(parents=True, exist_ok=True)
+    draw(STRATEGIES, (2, 3)).savefig(folder / "orders.png", dpi=120)
+    draw(OTHERS, (2, 4)).savefig(folder / "other_orders.png", dpi=120)
 
 
 if __name__ == "__main__":

@@ -32,9 +32,11 @@ def sklearn_scores(truth, prediction):
         ]
 
 
-def plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, epochs):
+def plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, epochs, labels=None):
     """What scDataset itself yields over numpy.arange(n_cells), epoch after epoch."""
-    options = {k: v for k, v in entry.items() if k not in ("sampler", "batch_size", "fetch_factor")}
+    options = {k: v for k, v in entry.items() if k not in ("sampler", "task", "batch_size", "fetch_factor")}
+    if entry["sampler"] == "ClassBalancedSampling":
+        options["labels"] = labels
     if entry["sampler"] == "BlockWeightedSampling":
         options["weights"] = weights
     sampler = getattr(scdataset, entry["sampler"])(**options)

@@ -26,6 +26,15 @@ OTHERS = {
         "sampling_size": 50,
         "total_size": 120,
     },
+    "balanced": {"sampler": "ClassBalancedSampling", "task": "cell_line", "block_size": 4},
+    "balanced_rounds": {
+        "sampler": "ClassBalancedSampling",
+        "task": "cell_line",
+        "block_size": 2,
+        "replace": False,
+        "sampling_size": 40,
+        "total_size": 90,
+    },
 }
 
 
@@ -59,15 +68,15 @@ def test_order_is_scdatasets(name, data):
     batch_size, fetch_factor = data.draw(st.integers(1, 70)), data.draw(st.integers(1, 5))
     seed, first = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(0, 20))
     weights = np.random.default_rng(seed).random(n_cells) + 1e-3
-    labels = np.arange(n_cells)[:, None]
-    expected = plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, 3)
+    labels, codes = np.arange(n_cells)[:, None], {"cell_line": np.arange(n_cells) ** 2 % 7}
+    expected = plain_order(entry, n_cells, weights, batch_size, fetch_factor, seed, 3, codes["cell_line"])
     for epoch in range(3):
-        order = cell_order(sampler_of(entry, weights), n_cells, batch_size, fetch_factor, seed, epoch)
+        order = cell_order(sampler_of(entry, weights, codes), n_cells, batch_size, fetch_factor, seed, epoch)
         for ours, theirs in zip(order, expected[epoch], strict=True):
             np.testing.assert_array_equal(ours, theirs)
         # the training's own batches: entered anywhere, with counts and labels of the right cells
         batches = epoch_batches(
-            CountedPlates(n_cells), sampler_of(entry, weights), labels, batch_size=batch_size,
+            CountedPlates(n_cells), sampler_of(entry, weights, codes), labels, batch_size=batch_size,
             fetch_factor=fetch_factor, seed=seed, epoch=epoch, first_batch=first,
         )  # fmt: skip
         for step, (batch, theirs) in enumerate(zip(by_thread(batches, 4), expected[epoch], strict=True)):
@@ -127,7 +136,8 @@ def recorded_hash_is_scdatasets(folder, name, entry, seed):
     """The workflow's own training reports the SHA-256 of the order that scDataset itself yields."""
     weights = np.load(folder / "results/small/weights/cells.npy")
     result = json.loads((folder / training_files([name], [seed])[0]).read_text())
-    expected = plain_order(entry, 1200, weights, 32, entry.get("fetch_factor", 4), seed, 2)
+    lines = np.load(folder / "results/small/labels/train.npy")[:, 0]  # of the first task, cell_line
+    expected = plain_order(entry, 1200, weights, 32, entry.get("fetch_factor", 4), seed, 2, lines)
     assert result["order_sha256"] == [digest_of(batches) for batches in expected]
 
 

@@ -12,13 +12,25 @@ import synthetic_run
 import torch
 from cellshuffle import sampler
 from cellshuffle.analysis.comparison import compare, read_table
+from cellshuffle.atlas.plates import Plates
 from cellshuffle.configuration.run import Run
 from cellshuffle.configuration.schema import fill_defaults
-from cellshuffle.loading.minibatches import fetch_order
+from cellshuffle.loading.minibatches import cell_order, fetch_order
+from cellshuffle.loading.samplers import sampler_of
 from cellshuffle.report import answers, code, pages
 from cellshuffle.report.html import preformatted
 from cellshuffle.report.markdown import comparison_markdown
 from runs import SCHEMA, SMALL, merged
+
+OTHERS = {
+    "class_balanced": {"sampler": "ClassBalancedSampling", "task": "moa_fine", "block_size": 4},
+    "preshuffled": {"sampler": "PreShuffled", "chunk_size": 8, "seed": 3},
+}
+EXACT = [
+    {"sampler": "ShuffleBuffer", "buffer_size": 100, "shuffle_plates": True},
+    {"sampler": "ShardShuffle", "algorithm": "py1e", "shuffle_block_size": 500, "shard_size": 50},
+    {"sampler": "OrderFile"},
+]
 
 
 def blocks(text):
@@ -42,11 +54,16 @@ def batches_of(text, folder):
 
 @pytest.mark.parametrize(
     ("strategy", "transform"),
-    [*((s, "none") for s in [*SMALL["strategies"], None]), (None, "log1p"), ("true_weighted", "cp10k_log1p")],
+    [
+        *((s, "none") for s in [*SMALL["strategies"], *OTHERS, None]),
+        (None, "log1p"),
+        ("true_weighted", "cp10k_log1p"),
+    ],
 )
 def test_both_forms_read_the_same_minibatches_in_the_order_of_the_run(small_run, strategy, transform):
     folder = small_run / "results/small"
-    config = config_of(merged(SMALL, {"training": {"transform": transform}}))
+    entries = SMALL["strategies"] | OTHERS
+    config = config_of(merged(SMALL, {"training": {"transform": transform}, "strategies": entries}))
     loader, plain = (batches_of(t, folder) for t in code.training_code(config, strategy).values())
     assert len(loader) == len(plain) > 2
     for ours, other in zip(loader, plain, strict=True):
@@ -57,13 +74,28 @@ def test_both_forms_read_the_same_minibatches_in_the_order_of_the_run(small_run,
     labels = np.load(folder / "labels/train.npy")
     cells = np.concatenate([batch[0] for batch in loader])
     np.testing.assert_array_equal(torch.cat([batch[2] for batch in loader]), labels[cells])
-    entry = dict(SMALL["strategies"].get(strategy, code.RANDOM))
+    entry = dict(entries.get(strategy, code.RANDOM))
     size = entry.pop("batch_size", 32), entry.pop("fetch_factor", 4)
     name = entry.pop("sampler")
     weights = np.load(folder / "weights/cells.npy") if "Weighted" in name else None
-    order = fetch_order(sampler(name, weights, **entry), len(labels), *size, seed=0, epoch=0)
+    classes = labels[:, list(SMALL["tasks"]).index(entry.pop("task"))] if "task" in entry else None
+    order = fetch_order(sampler(name, weights, classes, **entry), len(labels), *size, seed=0, epoch=0)
     expected = [numbers[positions] for numbers, wanted in order for positions in wanted]
     np.testing.assert_array_equal(cells, np.concatenate(expected))
+
+
+@pytest.mark.parametrize("entry", EXACT)
+def test_exact_orders_are_read_by_the_loader_alone(small_run, tmp_path, entry):
+    folder, path = small_run / "results/small", tmp_path / "order.npy"
+    np.save(path, np.arange(1000)[::-1])
+    entry = entry | ({"path": str(path)} if entry["sampler"] == "OrderFile" else {})
+    config = config_of(merged(SMALL, {"strategies": {"exact": entry}}))
+    ((title, text),) = code.training_code(config, "exact").items()
+    assert title == "With the loader of cellshuffle"
+    plates = Plates([folder / f"packed/plate{plate}.h5ad" for plate in SMALL["atlas"]["train_plates"]])
+    expected = cell_order(sampler_of(entry), plates, 32, 4, 0, 0)
+    for (cells, _, _), theirs in zip(batches_of(text, folder), expected, strict=True):
+        np.testing.assert_array_equal(cells, theirs)
 
 
 def test_comparison_md_ends_with_code_that_runs(small_run):

@@ -146,7 +146,9 @@ def test_a_part_is_valid_in_place_of_the_demos(name):
     configuration.fill_defaults(config, SCHEMA)
     assert list(inconsistencies(config)) == []
     for entry in config["strategies"].values():
-        sampler = sampler_of(entry, np.ones(3000))
+        if "path" in entry:  # of a file that a reader makes
+            continue
+        sampler = sampler_of(entry, np.ones(3000), dict.fromkeys(config["tasks"], np.arange(3000) % 7))
         assert sum(map(len, cell_order(sampler, 3000, 64, 16, 0, 0))) == sampler.get_len(range(3000))
 
 

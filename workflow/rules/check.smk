@@ -17,6 +17,7 @@ rule check_input:
         plates=lambda wildcards: existing(this_run.published),
         tables=lambda wildcards: existing(this_run.lookup_tables),
         genes=lambda wildcards: existing(this_run.gene_list),
+        orders=lambda wildcards: order_files(STRATEGIES),
     output:
         "<run>/checked.json",
     log:
@@ -36,6 +37,7 @@ rule check_input:
         },
         stamps=[
             this_run.stamp(path) for path in this_run.published + this_run.lookup_tables + this_run.gene_list
-        ],
+        ]
+        + list(this_run.order_stamps(STRATEGIES).values()),
     script:
         "../scripts/check_input.py"

@@ -118,7 +118,7 @@ def existing(files):
 
 def stop_on_missing(files):
     """Raise an error with everything that is wrong with the atlas, which lacks these files."""
-    raise WorkflowError("\n".join(atlas_problems(files)))
+    stop_with(atlas_problems(files))
 
 
 @functools.cache
@@ -129,6 +129,22 @@ def atlas_problems(missing):
     from cellshuffle.inspection.atlas import check_atlas
 
     return check_atlas(this_run.check_request())[0]
+
+
+def order_files(strategies):
+    """The order files of some of the strategies, which stops with a line for each that is missing."""
+    files = {name: path for name, path in this_run.order_files.items() if name in strategies}
+    missing = tuple(
+        f"strategies: {name}: path: {path}: there is no such order file"
+        for name, path in files.items()
+        if not os.path.exists(path)
+    )
+    return map(stop_with, [missing]) if missing else list(files.values())
+
+
+def stop_with(lines):
+    """Raise an error of these lines; see `existing` for when."""
+    raise WorkflowError("\n".join(lines))
 
 
 def plate_paths(split):
@@ -154,6 +170,17 @@ def weights_of(wildcards):
     """The weights, for a strategy that draws by them."""
     weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     return {"weights": f"{RUN}/weights/cells.npy"} if weighted else {}
+
+
+def order_of(wildcards):
+    """The order file, for a strategy that has one."""
+    strategy = wildcards.strategy
+    return {"order": order_files([strategy])} if strategy in this_run.order_files else {}
+
+
+def cells_in_order(wildcards):
+    """What decides which cell is which, and where a file has their order, which file."""
+    return this_run.cell_order() | this_run.order_stamps([wildcards.strategy])
 
 
 def plates_of_columns(wildcards):

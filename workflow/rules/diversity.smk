@@ -5,6 +5,7 @@
 rule diversity:
     input:
         unpack(plates_of_columns),
+        orders=lambda wildcards: order_files(STRATEGIES),
         classes="<run>/labels/classes.json",
         labels="<run>/labels/train.npy",
         plates="<run>/labels/plates.csv",
@@ -29,6 +30,7 @@ rule diversity:
     params:
         version=__version__,
         strategies=order_settings(),
+        orders=this_run.order_stamps(STRATEGIES),
         seed=SEEDS[0],
         balance=this_run.balanced_labels,
     script:

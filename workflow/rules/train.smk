@@ -5,6 +5,7 @@
 rule train:
     input:
         unpack(weights_of),
+        unpack(order_of),
         train=plate_paths("train"),
         test=plate_paths("test"),
         classes="<run>/labels/classes.json",
@@ -31,7 +32,7 @@ rule train:
     params:
         version=__version__,
         recipe=training_recipe,
-        plates=this_run.cell_order(),
+        plates=cells_in_order,
         execution=training_execution,
     script:
         "../scripts/train.py"

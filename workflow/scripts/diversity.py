@@ -8,6 +8,7 @@ from cellshuffle.files import load_npy, read_json, write_csv
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import balanced_codes
 from cellshuffle.loading.minibatches import cell_order
+from cellshuffle.loading.orders import PlateSizes
 from cellshuffle.loading.samplers import sampler_of
 
 
@@ -17,12 +18,13 @@ def main(snakemake):
     names, codes = balanced_codes(params.balance, classes, labels, list(inputs.get("train", [])))
     codes = np.ascontiguousarray(codes)  # in memory: the order visits single cells all over it
     weights = load_npy(inputs.weights[0]) if inputs.weights else None
+    by_task = dict(zip(classes, labels.T, strict=True))
     plates = pd.read_csv(inputs.plates, dtype={"plate": str}, keep_default_na=False).query("split == 'train'")
-    n_classes = tuple(map(len, names))
+    n_classes, cells = tuple(map(len, names)), PlateSizes(plates["n_cells"].to_numpy())
     for k, (strategy, entry) in enumerate(params.strategies.items()):
-        sampler, batch_size = sampler_of(entry, weights), entry["batch_size"]
-        order = cell_order(sampler, len(codes), batch_size, entry["fetch_factor"], params.seed, epoch=0)
-        n_batches = -(-sampler.get_len(range(len(codes))) // batch_size)
+        sampler, batch_size = sampler_of(entry, weights, by_task), entry["batch_size"]
+        order = cell_order(sampler, cells, batch_size, entry["fetch_factor"], params.seed, epoch=0)
+        n_batches = -(-sampler.get_len(cells) // batch_size)
         tables = diversity_tables(order, codes, params.balance, n_classes, plates, n_batches)
         for name, table in zip(("entropy", "plates", "draws"), tables, strict=True):
             write_csv(snakemake.output[name][k], table)

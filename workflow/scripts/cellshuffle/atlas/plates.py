@@ -177,7 +177,8 @@ class Plates:
     Both take positions in turn, which is what scDataset asks of a collection: its minibatches are of the
     same kind. `batch.X.dense()` is a (n, n_genes) float32 array. Plates can be sent to DataLoader's workers.
 
-    Attributes: `genes` ((n_genes,) str), `n_genes`, `classes` ({column: sorted names}).
+    Attributes: `genes` ((n_genes,) str), `n_genes`, `classes` ({column: sorted names}), `plate_sizes`
+    ((n_plates,) int64 cells of each plate in the sequence).
 
     Memory: 8 bytes a cell for the row pointers of compressed plates, none for packed ones; 1 or 2 bytes a
     cell and column of `obs`; 4 bytes a cell that is kept with `where`.
@@ -272,9 +273,14 @@ class Plates:
         self.offsets = np.cumsum([0, *counts])
         self.n_cells = int(self.offsets[-1])
 
+    @property
+    def plate_sizes(self) -> np.ndarray:
+        """(n_plates,) int64 cells of each plate in the sequence."""
+        return np.clip(self.n_cells - self.offsets[:-1], 0, np.diff(self.offsets))
+
     def _rows(self):
         """The row numbers of the sequence's cells in each plate: a slice or an array."""
-        counts = np.clip(self.n_cells - self.offsets[:-1], 0, np.diff(self.offsets)).tolist()
+        counts = self.plate_sizes.tolist()
         return [slice(n) if rows is None else rows[:n] for rows, n in zip(self.kept, counts, strict=True)]
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ def inconsistencies(config):
     yield from _plate_problems(config["atlas"])
     yield from _folder_problems(config)
     for name, entry in config["strategies"].items():
-        yield from (f"strategies: {name}: {line}" for line in _draw_problems(entry))
+        yield from (f"strategies: {name}: {line}" for line in _draw_problems(entry, config["tasks"]))
     for label in sorted({"count", "weight"} & set(balanced_labels(config))):
         yield (
             f"weights: balance: '{label}' is a column of its own in weights/combinations.csv; balance a task "
@@ -150,8 +150,10 @@ def overwritten_plates(plates):
             )
 
 
-def _draw_problems(entry):
-    """Keys of a weighted strategy that need each other."""
+def _draw_problems(entry, tasks):
+    """Keys of a strategy that need each other, and a task that there is not."""
+    if entry.get("task") not in (None, *tasks):
+        yield f"task: '{entry['task']}' is not a task ({', '.join(tasks)})"
     without, size = entry.get("replace") is False, entry.get("sampling_size")
     if without and not size:
         yield "replace: false needs sampling_size, the size of a round of draws"
@@ -172,6 +174,8 @@ def _paths(config):
         yield from (("atlas: plates", str(plate)) for plate in plates)
     yield from (("tasks", task) for task in config["tasks"])
     yield from (("strategies", name) for name in config["strategies"])
+    for name, entry in config["strategies"].items():
+        yield f"strategies: {name}: path", entry.get("path", "")
     for task, entry in config["tasks"].items():
         if entry.get("lookup"):
             yield f"tasks: {task}: lookup: table", entry["lookup"]["table"]

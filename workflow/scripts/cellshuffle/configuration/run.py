@@ -34,8 +34,8 @@ class Run:
     `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
     published: files of the plates in the order of the configuration, each once. gene_list: the file of
     `atlas: genes` or `align` in a list, which is empty without one. lookup_tables: files that tasks look
-    their classes up in. labelled: tasks that leave out the cells without a label; selecting_tables: their
-    lookup tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
+    their classes up in. order_files: {strategy: file that has its order}. labelled: tasks that leave out the
+    cells without a label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
     where: {obs column: value or values} of the cells that the run reads, None: all.
     """
 
@@ -62,6 +62,7 @@ class Run:
         self.labelled = {name: t for name, t in config["tasks"].items() if t["missing"] == "drop"}
         lookups = [task["lookup"] for task in self.labelled.values() if task.get("lookup")]
         self.selecting_tables = sorted({lookup["table"] for lookup in lookups})
+        self.order_files = {s: e["path"] for s, e in config["strategies"].items() if "path" in e}
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
         self.where = atlas["where"]
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
@@ -92,12 +93,16 @@ class Run:
         """How the training reads its cells, for code that does the same in the folder of the results."""
         paths = self.plate_paths("train")
         return {
-            "plates": [p if os.path.isabs(p) else os.path.relpath(p, self.folder) for p in paths],
+            "plates": [self._from_folder(path) for path in paths],
+            "orders": {name: self._from_folder(path) for name, path in self.order_files.items()},
             "max_cells": self.max_cells["train"],
             "layer": None if self.atlas["pack"] else self.atlas["layer"],
             "where": self.where,
             "transform": self.config["training"]["transform"],
         }
+
+    def _from_folder(self, path):
+        return path if os.path.isabs(path) else os.path.relpath(path, self.folder)
 
     def selection(self, plate):
         """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels."""
@@ -140,6 +145,14 @@ class Run:
         plates = self.plates["train"] + self.plates["test"] if self.atlas["pack"] else []
         return [self.packed_from(plate) for plate in plates]
 
+    def order_stamps(self, strategies):
+        """{strategy: stamp of its order file} of those of the strategies that have one."""
+        return {
+            s: stamp(path) if os.path.exists(path) else None
+            for s, path in self.order_files.items()
+            if s in strategies
+        }
+
     def cell_order(self):
         """What decides which cell is which: {split: [[path, stamp of a published plate], ...]}.
 
@@ -153,7 +166,7 @@ class Run:
 
     def check_request(self):
         """What the check of the input looks at: see inspection.atlas.check_atlas."""
-        return {
+        request = {
             "plates": [
                 {
                     "plate": str(plate),
@@ -173,3 +186,8 @@ class Run:
             "max_cells": self.max_cells,
             "where": self.where,
         }
+        if (
+            self.order_files
+        ):  # without, what was checked before such files were known need not be checked again
+            request["orders"] = {"files": self.order_files, "epochs": self.config["training"]["epochs"]}
+        return request

@@ -97,6 +97,7 @@ def expand_home(config):
     """Put the home folder in place of a `~` at the beginning of a path, in place."""
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
     paths = [(config["atlas"], key) for key in ("dir", "packed_dir", "genes", "align", "scratch")]
+    paths += [(entry, "path") for entry in config["strategies"].values() if "path" in entry]
     for section, key in paths + [(lookup, "table") for lookup in lookups]:
         section[key] = section[key] and os.path.expanduser(section[key])
 

@@ -21,6 +21,7 @@ from cellshuffle.atlas.tables import gene_names, row_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import Matrix, check_links, inspect_matrix
+from cellshuffle.inspection.orders import inspect_orders
 from cellshuffle.inspection.ownership import not_packed
 from cellshuffle.inspection.sides import empty_splits, unnamed_values, warnings_of
 from cellshuffle.labels.codes import missing_lines
@@ -105,7 +106,8 @@ def inspect_atlas(request):
 
     request: {"plates": [{"plate", "split", "source", "packed" (path or None), "select": see
     selection.select_cells}, ...] in the config's order, "layer", "transform", "tasks", "balance",
-    "columns" (obs columns needed besides), "max_cells": {split: cells or None}}
+    "columns" (obs columns needed besides), "max_cells": {split: cells or None}, "orders":
+    see orders.inspect_orders}
     Returns (errors, plates, census): lines; an Inspected of every plate that can be read, in the
     config's order; a Census of their cells.
     """
@@ -143,6 +145,8 @@ def inspect_atlas(request):
     errors = [*findings.lines(), *unaligned, *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
     errors += [*unnamed_values(plates), *not_packed(request["plates"])]
     errors += _absent_values(usable, request.get("where"))
+    if not errors:
+        errors, census.orders = inspect_orders(request.get("orders"), census.cells["train"])
     return errors or list(empty_splits(plates, census)), plates, census
 
 

@@ -45,6 +45,7 @@ class Census:
         self.values = {column: Counter() for column in self.column_of.values()}
         self.combinations, self.unlabelled = Counter(), Counter()
         self.unreadable, self.not_in_lookup = {}, {}
+        self.orders = {}  # strategy -> Coverage of its order file
 
     def add(self, file, split, rows=None):
         """Count the first of the cells `rows` of an open h5ad, as many as max_cells leaves room for.

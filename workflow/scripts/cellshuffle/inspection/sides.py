@@ -5,6 +5,7 @@ from collections import Counter
 
 from cellshuffle.atlas.obs import where_words
 from cellshuffle.atlas.selection import sides_of
+from cellshuffle.inspection.orders import order_notes
 from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
 from cellshuffle.labels.spelling import plain, quoted, spelling_line, spellings
 from cellshuffle.phrasing import join_words
@@ -79,7 +80,7 @@ def warnings_of(plates, census):
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
     cells = [*_few_test_cells(census), *_left_out(plates), *_unread(plates), *_empty_sides(plates)]
-    cells += _aligned(plates)
+    cells += [*_aligned(plates), *order_notes(census.orders)]
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 
 

@@ -8,13 +8,13 @@ import torch
 from cellshuffle.errors import InputError
 from cellshuffle.labels.weights import combination_weights
 
-LEAST = {"batch_size": 1, "fetch_factor": 1}  # of the sizes; 0 of all others
+LEAST = {"seed": 0, "epoch": 0, "prefetch": 0, "shuffle_block_size": 2}  # 1 of all other sizes
 
 
 def check_sizes(**sizes):
     """Raise InputError unless these are whole numbers, not too small."""
     for name, value in sizes.items():
-        least = LEAST.get(name, 0)
+        least = LEAST.get(name, 1)
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or value < least:
             raise InputError(f"{name}: {value!r} is not a whole number of at least {least}")

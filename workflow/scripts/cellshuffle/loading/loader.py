@@ -258,7 +258,7 @@ class Loader(IterableDataset):
         rank, world_size = self.ranks_now()
         order = fetch_order(
             self.strategy,
-            len(self.plates),
+            self.plates,
             self.batch_size,
             self.fetch_factor,
             self.seed,

@@ -1,4 +1,4 @@
-"""Minibatches in the order of a strategy, which is scDataset's.
+"""Minibatches in the order of a strategy, which is scDataset's or a CellOrder's.
 
 Memory does not grow with the atlas, apart from what an epoch's order needs (bytes a training cell,
 measured by benchmarks/scale.py): 8 for its indices, at most 8 (Streaming), 18 (blocks of 4), 24
@@ -15,6 +15,7 @@ import numpy as np
 
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
+from cellshuffle.loading.orders import collection_of, epoch_indices, generator_of
 
 AHEAD = 2**25  # bytes of the fetches that are read ahead from the disk
 
@@ -56,27 +57,33 @@ def epoch_batches(
     32 33
     28 29
     """
-    order = fetch_order(sampler, len(plates), batch_size, fetch_factor, seed, epoch, rank, world_size)
+    order = fetch_order(sampler, plates, batch_size, fetch_factor, seed, epoch, rank, world_size)
     labels = {} if labels is None else {"labels": labels}
     for cells, rows, codes in read_batches(plates, labels, order, first_batch):
         yield Batch(cells, rows, None if rows is None else codes.get("labels"))
 
 
-def fetch_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch, rank=0, world_size=1):
+def fetch_order(sampler, cells, batch_size, fetch_factor, seed, epoch, rank=0, world_size=1):
     """Yield (sorted cell numbers, [positions among them of each minibatch]) of every fetch of an epoch.
 
-    This is the order of scDataset, which would share it out among DataLoader's workers in a way that
-    changes it; nothing is read. The cells of minibatch k are `cells[positions[k]]`.
+    cells: Plates, PlateSizes, or a number of cells on one plate; nothing is read. This is the order of
+    scDataset, which would share it out among DataLoader's workers in a way that changes it, or a CellOrder's
+    own. The cells of minibatch k are `cells[positions[k]]`.
     """
-    check_sampler(sampler, range(n_cells))
-    seed += 1000 * epoch
-    indices = sampler.get_indices(range(n_cells), seed=seed)
-    generator = np.random.default_rng(seed)
+    collection = collection_of(cells)
+    check_sampler(sampler, collection)
+    indices = epoch_indices(sampler, collection, seed, epoch)
+    generator, exact = generator_of(seed, epoch), getattr(sampler, "exact", False)
     size = batch_size * fetch_factor
     for first in range(rank * size, len(indices), world_size * size):
-        cells = np.sort(indices[first : first + size])
-        shuffled = sampler._shuffle_before_yield
-        positions = generator.permutation(len(cells)) if shuffled else np.arange(len(cells))
+        cells = indices[first : first + size]
+        if exact:
+            by_number = np.argsort(cells, kind="stable")
+            cells, positions = cells[by_number], np.argsort(by_number)
+        else:
+            cells = np.sort(cells)
+            shuffled = sampler._shuffle_before_yield
+            positions = generator.permutation(len(cells)) if shuffled else np.arange(len(cells))
         yield cells, [positions[k : k + batch_size] for k in range(0, len(cells), batch_size)]
 
 
@@ -129,10 +136,10 @@ def _is_enough(items, depth):
     return n_reads >= depth or n_bytes >= AHEAD or n_reads == 0
 
 
-def cell_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
-    """Yield the (batch,) int64 cell numbers of every minibatch of an epoch; no count is read."""
-    for cells, batches in fetch_order(sampler, n_cells, batch_size, fetch_factor, seed, epoch):
-        yield from (cells[positions] for positions in batches)
+def cell_order(sampler, cells, batch_size, fetch_factor, seed, epoch):
+    """Yield the (batch,) int64 cell numbers of every minibatch of an epoch; cells: as of `fetch_order`."""
+    for fetch, batches in fetch_order(sampler, cells, batch_size, fetch_factor, seed, epoch):
+        yield from (fetch[positions] for positions in batches)
 
 
 def check_sampler(sampler, collection):

@@ -1,7 +1,7 @@
-"""scDataset's weighted sampler, with its draws made faster."""
+"""scDataset's weighted samplers, with their draws made faster."""
 
 import numpy as np
-from scdataset import BlockWeightedSampling
+from scdataset import BlockWeightedSampling, ClassBalancedSampling
 
 from cellshuffle.errors import InputError
 
@@ -40,3 +40,12 @@ class SortedBlockWeightedSampling(BlockWeightedSampling):
         uniform = generator.random(n_cells if self.total_size is None else self.total_size)
         uniform.sort()
         return cumulative.searchsorted(uniform, side="right")
+
+
+class SortedClassBalancedSampling(SortedBlockWeightedSampling, ClassBalancedSampling):
+    """ClassBalancedSampling, its draws made in the same way; labels: (n_cells,) codes from 0 on."""
+
+    def _compute_class_weights(self):
+        """(n_cells,) float64, the numbers of scDataset, which looks at all cells once a class."""
+        with np.errstate(divide="ignore"):  # a code that no cell has
+            return (1.0 / np.bincount(self.labels))[self.labels]

@@ -11,7 +11,8 @@ from cellshuffle.atlas.h5ad import open_hdf5
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading.minibatches import epoch_batches
-from cellshuffle.loading.samplers import is_weighted, loading_of, sampler_of
+from cellshuffle.loading.order_file import read_order
+from cellshuffle.loading.samplers import is_labelled, is_weighted, loading_of, sampler_of
 from cellshuffle.packing.pack import pack_plate
 from cellshuffle.training.batches import LABELS, training_loader
 from cellshuffle.training.loop import take_step
@@ -106,7 +107,7 @@ def _options(entry):
 def _loading_rates(plates, labels, entry, training):
     """Cells a second of reading alone, in a strategy's order, from memory: a number a pass."""
     loading = loading_of(entry, training)
-    sampler = sampler_of(entry, np.ones(len(plates)) if is_weighted(entry) else None)
+    sampler = _sampler_on(entry, len(plates))
     rates, began = [], time.perf_counter()
     while len(rates) < PASSES or time.perf_counter() - began < SECONDS:
         cells, started = 0, time.perf_counter()
@@ -114,6 +115,17 @@ def _loading_rates(plates, labels, entry, training):
             cells += len(batch.cells)
         rates.append(cells / (time.perf_counter() - started))
     return rates[1:]  # the first one fills caches
+
+
+def _sampler_on(entry, n_cells):
+    """A strategy's sampler over the few cells of the block."""
+    if "path" in entry:  # its cell numbers are those of the whole atlas
+        cells = read_order(entry["path"])[0, :n_cells].astype(np.int64)
+        sampler = sampler_of(entry)
+        sampler.rows = np.unique(cells, return_inverse=True)[1][None]
+        return sampler
+    weights = np.ones(n_cells) if is_weighted(entry) else None
+    return sampler_of(entry, weights, {entry["task"]: np.zeros(n_cells, int)} if is_labelled(entry) else None)
 
 
 def _block(survey, n_cells):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.obs import where_words
-from cellshuffle.loading.samplers import is_weighted
+from cellshuffle.loading.samplers import cells_per_epoch, is_labelled, is_weighted
 from cellshuffle.packing.format import packed_size
 from cellshuffle.phrasing import duration, join_words
 from cellshuffle.planning.proportions import proportion_risks
@@ -33,10 +33,10 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
     costs = {}
     for name, entry in strategies.items():
-        draws = entry.get("total_size") or survey.cells["train"]
+        draws = cells_per_epoch(entry, survey.cells["train"])
         disk = _disk_rate(rates, name)
         rate = min(_pace(rates, name, training["prefetch"]) * training["world_size"], disk / jobs)
-        order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) else ORDER_SECONDS
+        order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) or is_labelled(entry) else ORDER_SECONDS
         train_seconds = draws / rate + order * survey.cells["train"]
         tested = min(rates["train"], _disk_rate(rates) / jobs)
         epoch = train_seconds + survey.cells["test"] / max(tested, 1)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from cellshuffle.loading.samplers import is_sequential, loading_of
+from cellshuffle.loading.samplers import cells_per_epoch, loading_of, shuffles_fetches
 
 SMALL_ATLAS = 5_000  # train cells below which minibatches are small too
 FETCHES = 20  # an epoch should have at least so many
@@ -33,7 +33,7 @@ def proportion_risks(n_train, strategies, training):
         name: cells
         for name, entry in strategies.items()
         if (cells := math.prod(loading_of(entry, training).values())) > MAX_FETCH_SHARE * n_train
-        and (not is_sequential(entry) or entry.get("shuffle"))  # others do not shuffle a fetch
+        and shuffles_fetches(entry)
     }
     if large:
         worst = max(large, key=large.get)
@@ -52,7 +52,7 @@ def proportion_risks(n_train, strategies, training):
         )
     steps = {
         name: training["epochs"]
-        * math.ceil((entry.get("total_size") or n_train) / loading_of(entry, training)["batch_size"])
+        * math.ceil(cells_per_epoch(entry, n_train) / loading_of(entry, training)["batch_size"])
         / training["world_size"]
         for name, entry in strategies.items()
     }

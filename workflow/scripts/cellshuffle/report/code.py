@@ -2,7 +2,7 @@
 
 import textwrap
 
-from cellshuffle.loading.samplers import LOADING, is_weighted, loading_of
+from cellshuffle.loading.samplers import LOADING, is_exact, is_labelled, is_weighted, loading_of
 from cellshuffle.phrasing import one_line
 
 TITLE = "Use it in your own training"
@@ -32,13 +32,20 @@ def explanation(strategy):
 
 
 def training_code(config, strategy):
-    """{title: Python code} of the two ways to read the cells of a run in the order of a strategy.
+    """{title: Python code} of the ways to read the cells of a run in the order of a strategy.
+
+    By the loader and, unless scDataset would sort the cells of an exact order, by scDataset itself.
 
     config: that of the report; strategy: a name of its strategies, None for random order.
     """
     entry = config["strategies"][strategy] if strategy else RANDOM
-    options = {key: value for key, value in entry.items() if key not in ("sampler", *LOADING)}
+    options = {key: value for key, value in entry.items() if key not in ("sampler", "task", *LOADING)}
+    if "path" in entry:
+        options["path"] = config["reading"]["orders"][strategy]
     name, weights = [_literal(entry["sampler"])], [WEIGHTS] if is_weighted(entry) else []
+    classes = (
+        [f"labels=labels[:, {list(config['tasks']).index(entry['task'])}]"] if is_labelled(entry) else []
+    )
     loading = loading_of(entry, config["training"]) | {"seed": config["training"]["seeds"][0]}
     reading = config["reading"]
     chosen = {key: reading[key] for key in ("max_cells", "layer", "where") if reading[key]}
@@ -51,7 +58,7 @@ def training_code(config, strategy):
         files,
         _call("plates = Plates", ["files"], chosen),
         LABELS,
-        _call("order = sampler", name, options),
+        _call("order = sampler", name, options, classes),
         _call("loader = Loader", ["plates", "order"], own, ["obs={'labels': labels}", *weights]),
         "for batch in loader:",
         "    X, y = batch.X, batch.obs['labels']",
@@ -65,13 +72,14 @@ def training_code(config, strategy):
         files,
         _call("plates = Plates", ["files"], chosen | {"obs": []}),
         LABELS,
-        _call("order = sampler", name, options, weights),
+        _call("order = sampler", name, options, [*classes, *weights]),
         _call("loader = scDataset", ["plates", "order"], loading),
         "for batch in loader:",
         *(f"    {line}" for line in TRANSFORMED[transform]),
         "    y = torch.from_numpy(labels[batch.cells].astype(np.int64))",
     ]
-    return {"With the loader of cellshuffle": "\n".join(ours), "With scDataset itself": "\n".join(plain)}
+    own = {"With the loader of cellshuffle": "\n".join(ours)}
+    return own if is_exact(entry) else own | {"With scDataset itself": "\n".join(plain)}
 
 
 def _call(name, arguments, options, more=()):

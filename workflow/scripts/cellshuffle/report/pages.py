@@ -57,7 +57,7 @@ def answers_page(results, settings):
         html.bullets(reasons_why),
         html.picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
         html.heading("How it was done"),
-        html.plain_table(["Strategy", "Sampler of scDataset", "Settings"], answers.strategy_rows(config)),
+        html.plain_table(["Strategy", "Sampler", "Settings"], answers.strategy_rows(config)),
         html.paragraph(*answers.training(settings)),
         html.heading("What the check of the input noticed") if results.warnings else "",
         html.bullets(results.warnings) if results.warnings else "",

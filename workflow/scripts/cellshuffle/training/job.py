@@ -55,8 +55,9 @@ def run_job(job):
         )
         for split in ("train", "test")
     }
-    weighted = is_weighted(recipe.sampler)
+    weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
     weights = load_npy(job["weights"]) if weighted else None
+    codes = dict(zip(classes, labels["train"].T, strict=True))
     files = [
         *itertools.chain(*job["plates"].values()),
         job["labels"]["train"],
@@ -68,11 +69,13 @@ def run_job(job):
         (plates["train"], labels["train"]),
         (plates["test"], labels["test"]),
         classes,
-        sampler_of(recipe.sampler, weights),
+        sampler_of(recipe.sampler, weights, codes),
         recipe,
         execution,
         job["outputs"]["checkpoint"],
-        fingerprint([deciding, classes], files + [job["weights"]] * weighted),
+        fingerprint(
+            [deciding, classes], files + [job["weights"]] * weighted + ([order_file] if order_file else [])
+        ),
     ).train()
     if result is not None:
         _write(job["outputs"], recipe, result, plates, classes, labels["test"])
