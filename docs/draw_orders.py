@@ -1,4 +1,4 @@
-"""docs/images/{orders,other_orders}.png out, the order of cells of every sampler on few cells: `make docs`."""
+"""docs/images/{orders,other_orders}.png out, the order of cells of every sampler: `make docs`."""
 
 import sys
 import tempfile
