@@ -31,12 +31,12 @@ class Run:
     and of rules, published_names what stands for it in the configuration and in `plate_file`.
 
     folder, packed_folder: where results and packed plates go. plates: {split: names of its plates}; with
-    `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test.
-    published: files of the plates in the order of the configuration, each once. gene_list: the file of
-    `atlas: genes` or `align` in a list, which is empty without one. lookup_tables: files that tasks look
-    their classes up in. order_files: {strategy: file that has its order}. labelled: tasks that leave out the
-    cells without a label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes. max_cells: {split: cells or None}.
-    where: {obs column: value or values} of the cells that the run reads, None: all.
+    `atlas: split` every published plate is packed twice, as <plate>-train and <plate>-test. published: files
+    of the plates in the order of the configuration, each once. gene_list: the file of `atlas: genes` or
+    `align` in a list, which is empty without one. lookup_tables: files that tasks look their classes up in.
+    order_files: {strategy: file that has its order}. labelled: tasks that leave out the cells without a
+    label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes. max_cells:
+    {split: cells or None}. where: {obs column: value or values} of the cells that the run reads, None: all.
     """
 
     def __init__(self, config):
