@@ -10,8 +10,12 @@ from runs import SOUND, fails, merged, snakemake
 RESULT = "results/bad/train/streaming/seed0/metrics.json"
 
 
+def packed_times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("results/bad/packed/*.h5ad")}
+
+
 def test_an_aligned_run_is_that_of_plates_that_agree(sound):
-    """Plates reordered and cut by anndata; a plate more, with fewer genes, has all packed again."""
+    """Plates reordered by anndata; a further plate has the others packed again where it changes the list."""
     for number in (2, 3):
         plate = sound_plate(number)
         plate[:, ::-1].copy().write_h5ad(sound / f"atlas/plate{number}.h5ad")
@@ -31,8 +35,12 @@ def test_an_aligned_run_is_that_of_plates_that_agree(sound):
     for name in ("metrics.json", "model.pt"):
         path = RESULT.replace("metrics.json", name)
         assert (sound / path).read_bytes() == (other / path).read_bytes()
-    sound_plate(4)[:, 5:].copy().write_h5ad(sound / "atlas/plate4.h5ad")
+    times = packed_times(sound)
+    sound_plate(4).write_h5ad(sound / "atlas/plate4.h5ad")
     more = merged(aligned, {"atlas": {"train_plates": [1, 2, 4]}})
+    snakemake(sound, more, "results/bad/labels/train.npy")
+    assert packed_times(sound) == times | {"plate4.h5ad": packed_times(sound)["plate4.h5ad"]}
+    sound_plate(4)[:, 5:].copy().write_h5ad(sound / "atlas/plate4.h5ad")
     snakemake(sound, more, "results/bad/labels/train.npy")
     log = (sound / "results/bad/logs/check_input.log").read_text()
     assert "plate1.h5ad: 5 of its 30 genes are dropped (g0, g1, g2, ...)\n" in log

@@ -44,9 +44,11 @@ rule pack_plate:
         disk_mb=pack_disk_mb,
     params:
         format=FORMAT,
-        made_from=lambda wildcards: this_run.packed_from(this_run.plate_of(wildcards.plate)),
+        # Of plates brought to one list of genes the list counts, not which plates it comes from.
+        compared=lambda wildcards: this_run.packed_from(this_run.plate_of(wildcards.plate), beside=[]),
         aligned=lambda wildcards: aligned_genes() and aligned_genes().digest(),
-        # Since it takes `threads`, Snakemake does not compare it.
+        # Since they take `threads`, Snakemake does not compare these.
+        made_from=lambda wildcards, threads: this_run.packed_from(this_run.plate_of(wildcards.plate)),
         plate=lambda wildcards, threads: this_run.plate_of(wildcards.plate),
         genes=[this_run.stamp(path) for path in this_run.gene_list + this_run.selecting_tables],
     script:

@@ -104,13 +104,19 @@ class Run:
     def _from_folder(self, path):
         return path if os.path.isabs(path) else os.path.relpath(path, self.folder)
 
-    def selection(self, plate):
-        """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels."""
+    def selection(self, plate, beside=None):
+        """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels.
+
+        beside: the files whose genes decide to which list plates are brought, None: all that are published.
+        """
         selection = {"genes": self.atlas["genes"]}
         if self.atlas["gene_column"]:
             selection["gene_column"] = self.atlas["gene_column"]
         if self.atlas["align"] != "none":
-            selection["align"] = {"to": self.atlas["align"], "plates": self.published}
+            selection["align"] = {
+                "to": self.atlas["align"],
+                "plates": self.published if beside is None else beside,
+            }
         if self.divided:
             side = str(plate).rpartition("-")[2]
             split = self.atlas["split"]
@@ -132,11 +138,11 @@ class Run:
             return None
         return stamp(path)
 
-    def packed_from(self, plate):
-        """What a packed plate is made from, as packing.origin.origin takes it."""
+    def packed_from(self, plate, beside=None):
+        """What a packed plate is made from, as packing.origin.origin takes it; beside: see `selection`."""
         return {
             "layer": self.atlas["layer"],
-            "select": self.selection(plate),
+            "select": self.selection(plate, beside),
             "stamp": self.stamp(self.source_path(plate)),
         }
 
