@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     packing = commands.add_parser("pack", help="rewrite h5ad plates once, so that they read fast")
     packing.add_argument("plates", nargs="+", type=Path, help="h5ad files")
     packing.add_argument("--out", required=True, type=Path, help="folder for the packed plates")
-    packing.add_argument("--layer", help="raw, or a layer; X without it")
+    packing.add_argument("--layer", help="raw, a layer, or obsm/<name>; X without it")
     packing.add_argument(
         "--genes", help="the genes to keep: a text file with one a line, or names with commas between them"
     )

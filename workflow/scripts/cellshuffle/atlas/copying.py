@@ -3,16 +3,18 @@
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import member, var_name
+from cellshuffle.atlas.h5ad import in_obsm, member, var_name
 from cellshuffle.atlas.tables import (
     check_length,
     column_names,
+    gene_names,
     index_name,
     n_rows,
     parts_of,
     read_column,
     row_names,
     strings,
+    var_rows,
 )
 from cellshuffle.atlas.tree import is_array
 
@@ -53,6 +55,11 @@ def copy_genes(source, target, layer, select):
     differ. Where the file lacks a gene there are names alone: nothing is known of that gene.
     """
     numbers, names = select.genes, select.names
+    if in_obsm(layer):
+        own, rows = gene_names(source, layer), var_rows(source, layer)
+        numbers = np.arange(len(own)) if numbers is None else numbers
+        names = own[numbers] if names is None else names
+        numbers = np.full(len(names), -1) if rows is None else np.where(numbers < 0, -1, rows[numbers])
     if numbers is not None and (numbers < 0).any():
         table = target.create_group("var")
         table.attrs.update(DATAFRAME | {"_index": "_index", "column-order": np.array([], float)})

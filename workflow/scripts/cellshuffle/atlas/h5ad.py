@@ -157,8 +157,15 @@ def attribute(element, name, default=None):
     return value.decode() if isinstance(value, bytes) else value
 
 
+def in_obsm(layer):
+    """Whether a layer is `obsm/<name>`, whose columns need not be all genes of var."""
+    return layer is not None and layer.startswith("obsm/")
+
+
 def matrix_name(file, layer):
-    """Where a matrix lies: `X` (layer None), `raw/X` (layer "raw") or `layers/<layer>`."""
+    """Where a matrix lies: `X` (layer None), `raw/X` (layer "raw"), `obsm/<name>` or `layers/<layer>`."""
+    if in_obsm(layer):
+        return layer
     return {None: "X", "raw": _of_raw(file, "X")}.get(layer, f"layers/{layer}")
 
 
@@ -189,6 +196,8 @@ def matrix_of(file, layer):
     if not _is_null(matrix):
         return matrix
     others = [other or "null (X)" for other in matrix_layers(file)]
+    if in_obsm(layer):
+        others = [f"obsm/{name}" for name in find(file, "obsm") or []] + others
     advice = f"set atlas: layer to {' or '.join(others)}" if others else f"it has: {', '.join(file)}"
     raise InputError(
         f"{file.filename}: {f'has no {name}' if matrix is None else f'{name} is empty'}; {advice}"

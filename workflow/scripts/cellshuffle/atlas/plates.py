@@ -153,7 +153,7 @@ class Plates:
     max_cells
         use only the first so many cells of the sequence
     layer
-        None for X, "raw", or the name of a layer
+        None for X, "raw", the name of a layer, or "obsm/<name>" for a matrix of obsm
     workers
         threads that decode chunks of compressed plates
     random

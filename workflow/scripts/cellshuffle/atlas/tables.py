@@ -3,7 +3,16 @@
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import attribute, checked, find, member, var_name
+from cellshuffle.atlas.h5ad import (
+    attribute,
+    checked,
+    find,
+    in_obsm,
+    matrix_format,
+    matrix_of,
+    member,
+    var_name,
+)
 from cellshuffle.atlas.names import are_whole, names_of
 from cellshuffle.atlas.tree import is_array
 from cellshuffle.errors import InputError
@@ -189,8 +198,13 @@ def _texts(table, column, stop=None):
 def gene_names(file, layer=None, column=None):
     """(n_genes,) str array: the index of var (of raw/var for the raw matrix), or another column of it.
 
+    Of a matrix of obsm they are those of var_rows. Where these are not known, they are uns/hvg_names if there
+    are as many, else numbered: `X_hvg_0`, `X_hvg_1`, ... of `obsm/X_hvg`.
     Raises InputError when the column is not there, or a gene has no value in it.
     """
+    if in_obsm(layer):
+        rows = var_rows(file, layer)
+        return _numbered(file, layer, column) if rows is None else gene_names(file, None, column)[rows]
     table = member(file, var_name(file, layer))
     if column is None:
         return row_names(table)
@@ -204,6 +218,35 @@ def gene_names(file, layer=None, column=None):
     if missing.any():
         raise InputError(f"{_where(table, column)} names no gene in {missing.sum():,} of {len(names):,} rows")
     return names
+
+
+def var_rows(file, layer):
+    """(n_genes,) int64: which rows of var the columns of a matrix of obsm are; None where that is not known.
+
+    All of them where there are as many; else those that are flagged as highly_variable, as STATE makes
+    `obsm["X_hvg"] = adata[:, adata.var.highly_variable].X.toarray()`.
+    """
+    var, n_genes = member(file, "var"), matrix_format(matrix_of(file, layer))[1][1]
+    if n_rows(var) == n_genes:
+        return np.arange(n_genes)
+    if "highly_variable" not in column_names(var):
+        return None
+    texts, missing = _texts(var, "highly_variable")
+    rows = np.flatnonzero((np.char.lower(texts) == "true") & ~missing)
+    return rows if len(rows) == n_genes else None
+
+
+def _numbered(file, layer, column):
+    if column is not None:
+        raise InputError(
+            f"{file.filename}: which genes the columns of {layer} are is not known, so atlas: gene_column "
+            "cannot name them; flag them in var as highly_variable"
+        )
+    name, n_genes = layer.removeprefix("obsm/"), matrix_format(matrix_of(file, layer))[1][1]
+    listed = find(file, "uns/hvg_names")
+    if listed is not None and listed.shape == (n_genes,):
+        return strings(listed[:])
+    return np.array([f"{name}_{k}" for k in range(n_genes)], str)
 
 
 def strings(values):

@@ -9,6 +9,7 @@ import numpy as np
 from cellshuffle.atlas.h5ad import (
     attribute,
     find,
+    in_obsm,
     matrix_format,
     matrix_name,
     matrix_of,
@@ -93,12 +94,12 @@ def _shape_problems(file, layer, n_cells, n_genes):
     name = matrix_name(file, layer)
     if n_rows(obs) != n_cells:
         yield f"{file.filename}: {n_cells} rows in {name} but {n_rows(obs)} cells in obs"
-    if n_rows(var) != n_genes:
+    if n_rows(var) != n_genes and not in_obsm(layer):
         yield f"{file.filename}: {n_genes} columns in {name} but {n_rows(var)} genes in var"
     if n_genes == 0:
         yield f"{file.filename}: has no genes"
     yield from length_problems(obs, n_cells)
-    yield from length_problems(var, n_genes)
+    yield from length_problems(var, n_rows(var))
     others = [f"{place}/{key}" for place in ("layers", "obsm") for key in find(file, place) or []]
     for other in ["X", *others]:
         rows = _rows_of(file, other)

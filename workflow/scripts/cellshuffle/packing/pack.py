@@ -12,7 +12,6 @@ from cellshuffle.atlas.h5ad import (
     matrix_of,
     member,
     open_hdf5,
-    var_name,
 )
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.plates import Plate
@@ -46,8 +45,8 @@ def pack_plate(
     CSR, CSC and dense matrices come in, CSR goes out as X, in the types of packing.format. Memory
     stays bounded by a few BLOCKs.
 
-    layer: None for X, "raw" or a layer's name; select: a Selection; workers: threads that decode;
-    report: called with the cells done since its last call, parts of those that are read more than
+    layer: None for X, "raw", "obsm/<name>" or a layer; select: a Selection; workers: threads that
+    decode; report: called with the cells done since its last call, parts of those that are read more than
     once; note: what it is made from, see packing/origin.py. Raises InputError when the source cannot be
     used or the disk is too small.
 
@@ -166,7 +165,7 @@ def _csc_to_csr(file, layer, path, report):
     types = (values.dtype, np.int32)
     offsets = lay_out(path, pointers, types, shape[1])
     with open_hdf5(path, "r+") as packed:
-        copy_table(file, packed, var_name(file, layer))  # obs is copied from the source
+        copy_genes(file, packed, layer, Selection())  # obs is copied from the source
     if pointers[-1] == 0:
         return
     data, genes = (
