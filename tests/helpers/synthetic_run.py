@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
+from cellshuffle.analysis.order_measures import WINDOWS
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.report.results import Results
 
@@ -139,7 +140,7 @@ def results_of(run, config, published=()):
             ("scores", "metrics.json"),
         )
     }
-    for name in ("plates", "entropy", "draws"):
+    for name in ("plates", "entropy", "draws", "order"):
         files[name] = [run / "diversity" / s / f"{name}.csv" for s in config["strategies"]]
     metrics = gather(files["scores"])
     table = compare(metrics, files["predictions"], baseline_of(config), 100)
@@ -216,6 +217,12 @@ def _diversity(rng, config, folder, strategy, n_classes, n_train):
     for task, n in zip(config["weights"]["balance"], n_classes, strict=False):
         entropy[task] = np.log2(n) - (1.0 if streams else 0.4) + 0.1 * rng.standard_normal(batches)
     entropy.to_csv(folder / "entropy.csv", index=False)
+    labels = ["plate", *config["weights"]["balance"]]
+    rows = [("entropy", label, w, level * w**0.1 + rng.random()) for w in WINDOWS for label in labels]
+    rows.append(("differences", "", 0, 10 - 5 * streams + rng.random()))
+    rows += [("drift", label, 0, 0.7 * streams + 0.1 * rng.random()) for label in labels]
+    order = pd.DataFrame(rows, columns=["measure", "label", "window", "value"])
+    order.to_csv(folder / "order.csv", index=False)
     bins = 100
     share = np.zeros((bins, len(plates)))
     if streams:

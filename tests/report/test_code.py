@@ -114,7 +114,7 @@ def test_the_report_shows_the_code_of_the_fastest_of_the_best(tmp_path):
     config = synthetic_run.make_config(4, 2)
     folder = synthetic_run.write_run(tmp_path, config)
     results = synthetic_run.results_of(folder, config)
-    for name in ("comparison", "differences", "tradeoff", "why"):
+    for name in ("comparison", "differences", "tradeoff", "why", "order"):
         (tmp_path / f"{name}.svg").write_text("<svg/>")
         setattr(results.files, f"{name}_figure", tmp_path / f"{name}.svg")
     settings = json.loads(json.dumps(config))

@@ -18,6 +18,7 @@ rule diversity:
         entropy=of_every_strategy("entropy.csv"),
         plates=of_every_strategy("plates.csv"),
         draws=of_every_strategy("draws.csv"),
+        order=of_every_strategy("order.csv"),
     log:
         "<run>/logs/diversity.log",
     benchmark:

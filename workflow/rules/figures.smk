@@ -12,6 +12,8 @@ FIGURES_OF_TABLES = {
     "weights": ("weights", "why", "Weights and draws"),
     "class_f1": ("class_f1", "errors", "F1 of every class"),
 }
+if ORDERED:
+    FIGURES_OF_TABLES["order"] = ("order", "why", "Measures of order against the score")
 if config["sweep"]:
     FIGURES_OF_TABLES["sweep"] = ("sweep", "cost", "Sweep of block size and fetch factor")
 CONFUSIONS = {f"confusion_{task}": ("confusion", "errors", f"Confusions of {task}") for task in TASKS}
@@ -28,6 +30,7 @@ rule draw_figures:
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
         draws=of_every_strategy("draws.csv"),
+        order=of_every_strategy("order.csv") if ORDERED else [],
         combinations="<run>/weights/combinations.csv",
         classes="<run>/classes.csv",
         loading=LOADING if config["sweep"] else [],
@@ -76,6 +79,8 @@ rule summary:
         differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",
         why_figure="<run>/figures/why.svg",
+        order_figure="<run>/figures/order.svg" if ORDERED else [],
+        order=of_every_strategy("order.csv") if ORDERED else [],
         plates=of_every_strategy("plates.csv"),
         entropy=of_every_strategy("entropy.csv"),
     output:

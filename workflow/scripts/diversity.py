@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from cellshuffle.analysis.diversity import diversity_tables
+from cellshuffle.analysis.order_measures import OrderMeasures
 from cellshuffle.console import say
 from cellshuffle.files import load_npy, read_json, write_csv
 from cellshuffle.jobs.run import run_rule
@@ -20,14 +21,18 @@ def main(snakemake):
     weights = load_npy(inputs.weights[0]) if inputs.weights else None
     by_task = dict(zip(classes, labels.T, strict=True))
     plates = pd.read_csv(inputs.plates, dtype={"plate": str}, keep_default_na=False).query("split == 'train'")
+    ends = plates["n_cells"].cumsum().to_numpy()
     n_classes, cells = tuple(map(len, names)), PlateSizes(plates["n_cells"].to_numpy())
     for k, (strategy, entry) in enumerate(params.strategies.items()):
         sampler, batch_size = sampler_of(entry, weights, by_task), entry["batch_size"]
         order = cell_order(sampler, cells, batch_size, entry["fetch_factor"], params.seed, epoch=0)
         n_batches = -(-sampler.get_len(cells) // batch_size)
-        tables = diversity_tables(order, codes, params.balance, n_classes, plates, n_batches)
+        measures = OrderMeasures(dict(zip(params.balance, codes.T, strict=True)), ends, n_batches)
+        watched = measures.watch(order)
+        tables = diversity_tables(watched, codes, params.balance, n_classes, plates, n_batches)
         for name, table in zip(("entropy", "plates", "draws"), tables, strict=True):
             write_csv(snakemake.output[name][k], table)
+        write_csv(snakemake.output.order[k], measures.table())
         say(f"{strategy}: saw what {n_batches:,} minibatches hold")
 
 

@@ -12,7 +12,7 @@ from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.analysis.convergence import last_rises
 from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
-from cellshuffle.report import answers, code, html
+from cellshuffle.report import answers, code, html, orders
 from cellshuffle.report.convergence import TITLE, convergence
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
@@ -56,6 +56,7 @@ def answers_page(results, settings):
         html.heading(question),
         html.bullets(reasons_why),
         html.picture(results.files.why_figure, "Plates over an epoch and entropy of the minibatches"),
+        *_order(results),
         html.heading("How it was done"),
         html.plain_table(["Strategy", "Sampler", "Settings"], answers.strategy_rows(config)),
         html.paragraph(*answers.training(settings)),
@@ -67,6 +68,13 @@ def answers_page(results, settings):
     for title, text in code.training_code(config, strategy).items():
         parts += [html.paragraph(f"{title}:"), html.preformatted(text)]
     return "".join(parts) + "\n"
+
+
+def _order(results):
+    """Which measure of order goes with the scores."""
+    if results.order:
+        yield html.bullets(orders.sentences(results))
+        yield html.picture(results.files.order_figure, "Measures of order against the score")
 
 
 def _loading(results):

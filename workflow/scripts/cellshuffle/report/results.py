@@ -21,8 +21,8 @@ class Results:
 
     files: an object whose attributes are paths, such as a rule's `input`. `metrics`, `comparison`,
     `classes` and `combinations` are one path; `published` is a list of one path or none; `history` and
-    `predictions` are lists with a path for every training; `plates`, `entropy` and `draws` (of diversity/)
-    `checked` is a list of the check's file, or of none; `history` and `predictions`
+    `predictions` are lists with a path for every training; `plates`, `entropy`, `draws` and `order` (of
+    diversity/) `checked` is a list of the check's file, or of none; `history` and `predictions`
     are lists with a path for every strategy. A result whose path is missing cannot be used.
     config: the configuration's keys that rules/outputs.smk selects for the report.
     """
@@ -105,6 +105,13 @@ class Results:
     def draws(self):
         """{strategy: draws.csv}."""
         return self._by_strategy(self.files.draws)
+
+    @cached_property
+    def order(self):
+        """{strategy: order.csv}; empty for cached results that were made without."""
+        paths = list(getattr(self.files, "order", []))
+        tables = [pd.read_csv(path, keep_default_na=False) for path in paths]  # a label may be called NA
+        return dict(zip(self.strategies, tables, strict=True)) if tables else {}
 
     @cached_property
     def plates(self):
