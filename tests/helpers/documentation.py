@@ -223,6 +223,7 @@ def run_is_whole(run, config):
     scores_are_whole(run, config)
     names = {"comparison", "differences", "learning_curves", "cost", "tradeoff", "why", "weights", "class_f1"}
     names |= {f"confusion_{task}" for task in config["tasks"]}
+    names |= {"order"} if any(run.glob("diversity/*/order.csv")) else set()
     files = {f"{name}.{kind}" for name in names for kind in ("svg", "pdf", "png")}
     assert {path.name for path in (run / "figures").iterdir() if path.stat().st_size} == files
     table = (run / "comparison.md").read_text()

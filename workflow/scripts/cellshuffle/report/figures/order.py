@@ -51,7 +51,7 @@ def _panel(axes, results, measure):
         x, y, style.strategy_styles(results.strategies).values(), strict=True
     ):
         axes.plot(place, score, linestyle="none", markersize=5, markeredgecolor="white", markeredgewidth=0.5,
-                  clip_on=False, zorder=3, color=appearance["color"], marker=appearance["marker"])  # fmt: skip
+                  clip_on=False, zorder=3, **{key: appearance[key] for key in ("color", "marker")})  # fmt: skip
     axes.set_title(TITLES[measure["window"] or measure["measure"]])
     low, high = min(x), max(x)
     margin = 0.08 * (high - low) or 0.1
