@@ -72,6 +72,8 @@ def test_balance_over_a_column_that_is_no_task(small_run, tmp_path):
     entropy = pd.read_csv(tmp_path / held / "entropy.csv")  # of the file, and of the column
     assert list(entropy) == ["position", "plate", "plate.1", "drug"]
     assert (entropy["plate"] == entropy["plate.1"]).all()
+    order = pd.read_csv(tmp_path / held / "order.csv").set_index(["measure", "label", "window"])["value"]
+    assert order["drift", "plate", 0] == order["drift", "plate.1", 0]
 
 
 def test_too_many_combinations_are_told():

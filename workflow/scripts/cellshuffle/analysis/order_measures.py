@@ -31,7 +31,7 @@ class OrderMeasures:
 
     def __init__(self, labels, plate_ends, n_batches):
         self.labels, self.plate_ends, self.n_batches = labels, plate_ends, n_batches
-        self.names = [PLATE, *labels]
+        self.names = [PLATE, *(f"{name}.1" if name == PLATE else name for name in labels)]
         self.sizes = [len(plate_ends), *(int(codes.max()) + 1 for codes in labels.values())]
         self.counts = [[np.zeros(n, np.int64) for n in self.sizes] for _ in ("before", "last")]
         self.differences = np.zeros(int(plate_ends[-1]), np.int64)
@@ -57,7 +57,7 @@ class OrderMeasures:
     def _held(self, cells):
         """Counts of the plates, and of the classes of every label, among these cells."""
         codes = [np.searchsorted(self.plate_ends, cells, side="right")]
-        codes += [self.labels[name][cells] for name in self.names[1:]]
+        codes += [codes_of_label[cells] for codes_of_label in self.labels.values()]
         return [np.bincount(c, minlength=n) for c, n in zip(codes, self.sizes, strict=True)]
 
     def _count(self, pending, previous, in_last):

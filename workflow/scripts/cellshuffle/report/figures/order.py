@@ -47,11 +47,11 @@ def _panel(axes, results, measure):
     keys = ["measure", "label", "window"]
     x = [table.set_index(keys)["value"][tuple(measure[keys])] for table in results.order.values()]
     y = [scores[strategy] for strategy in results.strategies]
+    dot = {"linestyle": "none", "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5}
     for place, score, appearance in zip(
         x, y, style.strategy_styles(results.strategies).values(), strict=True
     ):
-        axes.plot(place, score, linestyle="none", markersize=5, markeredgecolor="white", markeredgewidth=0.5,
-                  clip_on=False, zorder=3, **{key: appearance[key] for key in ("color", "marker")})  # fmt: skip
+        axes.plot(place, score, **appearance | dot, clip_on=False, zorder=3)
     axes.set_title(TITLES[measure["window"] or measure["measure"]])
     low, high = min(x), max(x)
     margin = 0.08 * (high - low) or 0.1
