@@ -180,6 +180,10 @@ def test_times_follow_from_the_rates(atlas):
     assert costs["pack"] == pytest.approx(93 / 10 / 2)
     seeds = sum(cost["seeds"] for cost in costs["strategies"].values())
     assert costs["total"] == pytest.approx(costs["pack"] + seeds / 2)
+    both = plan(found, rates | {"train_linear": 40}, configuration(), MEMORY, folder, cores=2, threads=1)
+    linear = 2 * 3 * (61 / 40 + 32 / 40 + (10 + 32) / 40)
+    assert both["linear"] == pytest.approx(linear / 2, rel=1e-3)
+    assert both["total"] == pytest.approx(costs["total"] + linear / 2, rel=1e-3)
 
 
 def test_without_a_loader_of_its_own_a_training_loads_between_its_steps(atlas):
@@ -227,11 +231,18 @@ def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
     folder, _ = atlas
     found = survey(request_for(folder, PLATES))
     (tmp_path / "block").mkdir()
-    rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
-    assert min(rates["pack"], rates["train"], *rates["load"].values()) > 0
+    training = TRAINING | {"model": {"hidden": [30, 8]}}
+    rates = calibrate(found, STRATEGIES, training, tmp_path / "block", linear=True)
+    assert min(rates["pack"], rates["train"], rates["train_linear"], *rates["load"].values()) > 0
     costs = plan(found, rates, configuration(), MEMORY, folder, cores=1, threads=1)
     text = "\n".join(lines(found, costs, configuration(), rates))
-    for word in ("61 to train on, 32 to test on", "line 4 classes", "weighted", "largest risk"):
+    for word in (
+        "61 to train on, 32 to test on",
+        "line 4 classes",
+        "weighted",
+        "largest risk",
+        "linear model",
+    ):
         assert word in text
 
 

@@ -7,7 +7,7 @@ import pytest
 import synthetic_run
 from cellshuffle import phrasing
 from cellshuffle.analysis.comparison import METRICS
-from cellshuffle.report import answers
+from cellshuffle.report import answers, ranking
 from cellshuffle.report.markdown import comparison_markdown
 
 DIFFERENCE = {"higher": 0.1, "lower": -0.1, "not distinguishable": 0.0}
@@ -203,3 +203,62 @@ def test_the_question_fits_the_answer(verdict):
     question, (answer,) = answers.why(results)
     assert question == "Does streaming score lower?"
     assert answer.startswith("No: on drug" if verdict != "cannot tell" else "This run cannot tell: on drug")
+
+
+AS_LINEAR = {"streaming": "lower", "block": "not distinguishable", "weighted": "higher"}
+
+
+def with_ranks(**verdicts):
+    table = comparison(**verdicts)
+    table["mean"] += table["difference"].fillna(0)
+    table["rank"] = table["mean"].rank(ascending=False, method="min").astype(int)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("linear", "headline", "words"),
+    [
+        (AS_LINEAR, "Yes.", "Of 3 comparisons with random_sampling in macro F1, 3 come out the same"),
+        (
+            AS_LINEAR | {"streaming": "higher"},
+            "No.",
+            "The other way round: streaming on drug (-0.100, linear +0.100).",
+        ),
+        (
+            AS_LINEAR | {"block": "lower"},
+            "Nowhere the other way round, but not everywhere.",
+            "Told apart by the linear model alone: block on drug (0.000, linear -0.100).",
+        ),
+        (
+            AS_LINEAR | {"weighted": "not distinguishable"},
+            "Nowhere the other way round, but not everywhere.",
+            "Told apart with hidden layers alone: weighted on drug (+0.100, linear 0.000).",
+        ),
+        (dict.fromkeys(AS_LINEAR, "cannot tell"), "This run cannot tell.", "Of 0 comparisons"),
+    ],
+)
+def test_what_two_models_agree_on(linear, headline, words):
+    said, sentences = ranking.answer(with_ranks(**AS_LINEAR), with_ranks(**linear), "random_sampling")
+    assert said == headline and words in " ".join(sentences)
+
+
+def test_ranks_and_their_correlation():
+    own, linear = with_ranks(**AS_LINEAR), with_ranks(**AS_LINEAR)
+    sentences = ranking.answer(own, linear, "random_sampling")[1]
+    assert sentences[-1].startswith("Spearman's correlation") and "same ranking): drug 1.00;" in sentences[-1]
+    shuffled = linear.sample(frac=1, random_state=1)  # rows may come in any order
+    assert ranking.answer(own, shuffled, "random_sampling")[1] == sentences
+    linear = with_ranks(streaming="higher", block="not distinguishable", weighted="lower")
+    assert "drug -1.00;" in ranking.answer(own, linear, "random_sampling")[1][-1]
+    rows = ranking.rows(own, linear, ["streaming"], ["drug"])
+    assert rows == [["streaming", "0.200, rank 4 (0.400, rank 1)"]]
+
+
+def test_nothing_to_tell_apart_and_nothing_known():
+    none = with_ranks(streaming="not distinguishable", block="not distinguishable")
+    assert (
+        ranking.answer(none, none, "random_sampling")[0] == "Neither tells any strategy from random_sampling."
+    )
+    assert pd.isna(none["difference"][0])  # the baseline's own
+    headline, sentences = ranking.answer(none, None, "random_sampling")
+    assert headline == "Not known." and "compare: linear: true" in sentences[0]

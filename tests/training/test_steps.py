@@ -31,6 +31,13 @@ def test_two_processes_equal_plain_torch(small_run, tmp_path):
     equals_plain_torch(atlas, run, BLOCKS, world_size=2)
 
 
+def test_two_processes_with_hidden_layers_equal_plain_torch(small_run, tmp_path):
+    config = on_existing_atlas(small_run, training={"world_size": 2, "model": {"hidden": [24, 10]}})
+    snakemake(tmp_path, config, *training_files(["block_shuffling"], [0]))
+    atlas, run = small_run / "results/small", tmp_path / "results/small"
+    equals_plain_torch(atlas, run, BLOCKS, world_size=2, hidden=[24, 10])
+
+
 def test_two_nodes_equal_plain_torch(small_run, tmp_path, monkeypatch):
     """Two torchruns that meet over the network, as srun starts them, one a node; here both on this one."""
     srun = tmp_path / "bin/srun"

@@ -158,6 +158,11 @@ def training_recipe(wildcards):
     return asdict(Recipe.from_config(config, wildcards.strategy, int(wildcards.seed)))
 
 
+def linear_recipe(wildcards):
+    """The same of the linear model, beside one with hidden layers."""
+    return training_recipe(wildcards) | {"hidden": []}
+
+
 def training_execution(wildcards, threads):
     """How a training is carried out, which decides no number.
 

@@ -24,6 +24,7 @@ rule compare:
         metrics="<run>/metrics.csv",
         predictions=of_every_training("predictions.npz"),
         history=of_every_training("history.csv"),
+        linear=LINEAR,
     output:
         table="<run>/comparison.csv",
         text="<run>/comparison.md",
@@ -42,3 +43,26 @@ rule compare:
         config=report_config,
     script:
         "../scripts/compare.py"
+
+
+# The same tables of the linear model beside one with hidden layers.
+if LINEAR and not cached_config:
+
+    use rule gather as gather_linear with:
+        input:
+            of_every_training("metrics.json", "train_linear"),
+        output:
+            "<run>/linear/metrics.csv",
+        log:
+            "<run>/logs/gather_linear.log",
+
+    use rule compare as compare_linear with:
+        input:
+            metrics="<run>/linear/metrics.csv",
+            predictions=of_every_training("predictions.npz", "train_linear"),
+        output:
+            table="<run>/linear/comparison.csv",
+        log:
+            "<run>/logs/compare_linear.log",
+        benchmark:
+            "<run>/benchmarks/compare_linear.tsv"

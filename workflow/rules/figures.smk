@@ -74,6 +74,7 @@ rule summary:
         scores=of_every_training("metrics.json")[:1],
         classes="<run>/classes.csv",
         checked=CHECKED,
+        linear=LINEAR,
         loading=LOADING,
         comparison_figure="<run>/figures/comparison.svg",
         differences_figure="<run>/figures/differences.svg",

@@ -57,7 +57,10 @@ onstart:
         requeue_preempted(workflow.workdir_init)
     rules_to_run = [job.rule.name for job in workflow.dag.needrun_jobs()]
     if workflow.is_main_process:  # the jobs of a cluster have another terminal
-        messages.announce_trainings(RUN, rules_to_run.count("train") if workflow.local_exec else 0)
+        messages.announce_trainings(
+            RUN,
+            sum(rule in ("train", "train_linear") for rule in rules_to_run) if workflow.local_exec else 0,
+        )
     if not is_quiet() and set(rules_to_run) != {"plan"}:
         n_plates = sum(map(len, this_run.plates.values()))
         show(messages.start_lines(RUN, config, n_plates, n_cells(), rules_to_run))

@@ -19,6 +19,11 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
 # another workflow's.
 REPORT_CONFIG_TEXT, CONFIG_TEXT = json_in_script(REPORT_CONFIG), json_in_script(config)
 
+# What the linear model made of the same strategies, where the run's model has hidden layers and trains both.
+LINEAR = ["<run>/linear/comparison.csv"] if HIDDEN and config["compare"]["linear"] else []
+if cached_config and not os.path.exists(f"{RUN}/linear/comparison.csv"):
+    LINEAR = []
+
 
 def report_config(wildcards):
     """REPORT_CONFIG for a job; a function, since Snakemake would take braces in text for wildcards."""
@@ -47,9 +52,9 @@ ORDERED = not cached_config or all(os.path.exists(f"{RUN}/diversity/{name}/order
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 
 
-def of_every_training(file):
+def of_every_training(file, folder="train"):
     """A file of every training, by strategy and seed in the config's order."""
-    return expand(f"<run>/train/{{strategy}}/seed{{seed}}/{file}", strategy=STRATEGIES, seed=SEEDS)
+    return expand(f"<run>/{folder}/{{strategy}}/seed{{seed}}/{file}", strategy=STRATEGIES, seed=SEEDS)
 
 
 def of_every_strategy(file):

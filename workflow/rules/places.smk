@@ -8,7 +8,7 @@ def largest_file():
         return 0
     plates = sum(this_run.plates.values(), []) if ATLAS["pack"] else []
     sizes = [packed_mb(cells_of([plate])) * 1e6 for plate in plates]
-    return max(sizes + [3 * 4 * n_weights(HIDDEN)])
+    return max(sizes + [3 * 4 * most_weights()])
 
 
 def machine_problems():

@@ -17,6 +17,7 @@ rule plan:
         config=config,
         request=this_run.check_request(),
         packed=this_run.packed_folder,
+        linear=bool(LINEAR),
         loading=f"{RUN}/loading.csv",
         memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
         threads=train_threads(),

@@ -26,7 +26,7 @@ ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
 # 461, for which 455, 546 and 1,144 MB are asked.
 WEIGHT_BYTES = 24
 
-# A hidden layer is taken into account by the number of weights, to which a step's time is in proportion.
+# Hidden layers are counted by their weights, to which a step's time is in proportion.
 
 # A simulated plate: megabytes of work arrays, cells a second.
 SIMULATED_BLOCK_MB, SIMULATED_CELLS_PER_SECOND = 500, 2_000
@@ -78,6 +78,11 @@ def n_weights(hidden):
     """Weights of a model over all its layers; hidden: units of each hidden layer."""
     sizes = [n_genes(), *hidden, n_classes()]
     return sum(inputs * outputs for inputs, outputs in zip(sizes, sizes[1:]))
+
+
+def most_weights():
+    """Weights of the larger of the models that the run trains."""
+    return max(n_weights(HIDDEN), n_weights([]) * bool(LINEAR))
 
 
 def cells_of(plates, unknown=MEAN_PLATE):
@@ -171,14 +176,14 @@ def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
     weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
-    process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + n_weights(HIDDEN) * WEIGHT_BYTES) / 1e6
+    process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + most_weights() * WEIGHT_BYTES) / 1e6
     return for_attempt(process * config["training"]["world_size"], attempt)
 
 
 def train_runtime(wildcards, attempt):
     """Every epoch sees the train cells, then the test cells; a job that is cut short resumes."""
     rate = TRAIN_RATE_GPU if on_gpu else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
-    rate /= max(n_weights(HIDDEN) / n_weights([]), 1)
+    rate /= max(most_weights() / n_weights([]), 1)
     seconds = all_cells() * config["training"]["epochs"] / rate
     return for_attempt(15 + 1.5 * seconds / 60, attempt)
 
@@ -186,7 +191,7 @@ def train_runtime(wildcards, attempt):
 def train_disk_mb(wildcards, attempt):
     """Model and checkpoints; on a node with `atlas.scratch`, the plates as well."""
     staged = packed_mb(all_cells()) if ATLAS["scratch"] else 0
-    return for_attempt(staged + 5 * n_weights(HIDDEN) * 4 / 1e6, 1)
+    return for_attempt(staged + 5 * most_weights() * 4 / 1e6, 1)
 
 
 def train_gpu(wildcards):
@@ -199,7 +204,8 @@ def train_threads():
     world_size, packed = config["training"]["world_size"], ATLAS["pack"]
     # None on a cluster, unless the profile limits them, and for commands that start no jobs.
     cores = None if on_gpu else workflow.resource_settings.cores
-    execution = Execution.from_config(config).decided(len(STRATEGIES) * len(SEEDS), cores, world_size, packed)
+    trainings = len(STRATEGIES) * len(SEEDS) * (1 + len(LINEAR))
+    execution = Execution.from_config(config).decided(trainings, cores, world_size, packed)
     return execution.threads_per_node(world_size, packed)
 
 

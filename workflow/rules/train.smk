@@ -36,3 +36,23 @@ rule train:
         execution=training_execution,
     script:
         "../scripts/train.py"
+
+
+# The same of the linear model, where the run's has hidden layers: is the ranking of strategies the same?
+if LINEAR:
+
+    use rule train as train_linear with:
+        output:
+            metrics="<run>/train_linear/{strategy}/seed{seed}/metrics.json",
+            history="<run>/train_linear/{strategy}/seed{seed}/history.csv",
+            predictions="<run>/train_linear/{strategy}/seed{seed}/predictions.npz",
+            model="<run>/train_linear/{strategy}/seed{seed}/model.pt",
+        log:
+            "<run>/logs/train_linear/{strategy}/seed{seed}.log",
+        benchmark:
+            "<run>/benchmarks/train_linear/{strategy}/seed{seed}.tsv"
+        params:
+            version=__version__,
+            recipe=linear_recipe,
+            plates=cells_in_order,
+            execution=training_execution,

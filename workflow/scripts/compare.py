@@ -1,4 +1,7 @@
-"""metrics.csv, predictions and history of every training in; comparison.csv, .md and classes.csv out."""
+"""metrics.csv, predictions and history of every training in; comparison.csv, .md and classes.csv out.
+
+Of the linear model beside one with hidden layers, comparison.csv alone.
+"""
 
 import json
 
@@ -20,9 +23,12 @@ def main(snakemake):
         config["compare"]["bootstrap"],
     )
     write_csv(snakemake.output.table, table)
+    if not snakemake.output.get("text"):  # of the linear model, beside the run's own
+        return
+    linear = [read_table(path) for path in snakemake.input.linear]
     write_csv(snakemake.output.classes, class_scores(snakemake.input.predictions))
     rises = last_rises(read_history(snakemake.input.history), list(config["tasks"]))
-    write_text(snakemake.output.text, comparison_markdown(table, config, baseline, rises))
+    write_text(snakemake.output.text, comparison_markdown(table, config, baseline, rises, *linear))
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -22,7 +22,7 @@ def main(snakemake):
     training = config["training"] | {"prefetch": execution.prefetch}
     atlas = survey(params.request, config["atlas"]["simulate"])
     with tempfile.TemporaryDirectory(prefix="cellshuffle-plan-") as folder:
-        rates = calibrate(atlas, config["strategies"], training, Path(folder))
+        rates = calibrate(atlas, config["strategies"], training, Path(folder), params.linear)
     if config["atlas"]["pack"]:
         plates = params.request["plates"]
         rates["disk"] = disk_limits(atlas, config["strategies"], plates, params.packed)

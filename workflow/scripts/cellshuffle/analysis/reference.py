@@ -16,6 +16,7 @@ KEPT = [
     "comparison.csv",
     "comparison.md",
     "classes.csv",
+    "linear/comparison.csv",
     "weights/combinations.csv",
     "train/*/seed*/metrics.json",
     "train/*/seed*/history.csv",

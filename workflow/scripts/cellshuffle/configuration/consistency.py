@@ -23,7 +23,8 @@ def inconsistencies(config):
             "of another name that has it as its column"
         )
     training = config["training"]
-    trainings = len(config["strategies"]) * len(training["seeds"])
+    models = 1 + bool(training["model"]["hidden"] and config["compare"]["linear"])
+    trainings = len(config["strategies"]) * len(training["seeds"]) * models
     if trainings > MOST_TRAININGS:
         yield f"strategies, training: seeds: make {trainings:,} trainings; at most {MOST_TRAININGS:,} can be"
     if training["world_size"] % training["nodes"]:

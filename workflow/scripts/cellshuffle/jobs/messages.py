@@ -35,7 +35,7 @@ def start_lines(run, config, n_plates, n_cells, rules):
         f"cellshuffle, run {config['run']}: {_many(n_plates, 'plate')}{cells}, "
         f"{_many(strategies, 'strategy', 'strategies')} with {_many(seeds, 'seed')}"
     )
-    count = Counter(rule.removeprefix("cellshuffle_") for rule in rules)
+    count = Counter(rule.removeprefix("cellshuffle_").removesuffix("_linear") for rule in rules)
     work = [f"{count[rule]} {words[count[rule] > 1]}" for rule, words in WORK.items() if count[rule]]
     work += [words for words, rules in REST.items() if count.keys() & rules]
     yield f"to do: {join_words(work or ['the check of the input'])}"

@@ -17,7 +17,8 @@ class TrainingLines:
 
     Of the lines about an epoch one is shown in PAUSE seconds, and the last. Without the list that a run on
     one machine keeps (messages.announce_trainings) nothing is known of the other trainings, and nothing said.
-    metrics: path of this training's metrics.json, results/<run>/train/<strategy>/seed<k>/.
+    metrics: path of this training's metrics.json, results/<run>/train/<strategy>/seed<k>/ or
+    train_linear/ in its place.
     """
 
     def __init__(self, metrics):

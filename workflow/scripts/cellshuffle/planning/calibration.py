@@ -28,12 +28,13 @@ SECONDS = 0.5  # of every measurement, at least one pass
 TOO_LARGE = ("total_size", "sampling_size", "replace", "drop_last")
 
 
-def calibrate(survey, strategies, training, folder):
+def calibrate(survey, strategies, training, folder, linear=False):
     """Cells a second: {"pack", "train", "in_order", "load": {strategy: rate}}; the device used; every
     pass over the cells by loading alone under "measured", as rows of a table.
 
     survey: a Survey; strategies, training: sections of the config; folder: for temporary files,
-    where the packed plates will lie. Without a GPU the CPU is measured, whatever the config says.
+    where the packed plates will lie; linear: whether the linear model is trained too, whose rate is then
+    measured as well ("train_linear"). Without a GPU the CPU is measured, whatever the config says.
     """
     device = training["device"] if torch.cuda.is_available() else "cpu"
     fetch = max(math.prod(loading_of(entry, training).values()) for entry in strategies.values())
@@ -49,7 +50,10 @@ def calibrate(survey, strategies, training, folder):
     classes = {task: list(range(n)) for task, n in survey.n_classes.items()}
     sizes = list(survey.n_classes.values())
     labels = np.random.default_rng(0).integers(sizes, size=(len(plates), len(sizes)))
-    rates["train"] = _training_rate(packed, labels, classes, training | {"device": device})
+    training = training | {"device": device}
+    rates["train"] = _training_rate(packed, labels, classes, training)
+    if linear:
+        rates["train_linear"] = _training_rate(packed, labels, classes, training | {"model": {"hidden": []}})
     in_order = _loading_rates(plates, labels, {"sampler": "Streaming"}, training)
     rates["in_order"] = float(np.median(in_order))
     rates["load"], measured = {}, {}

@@ -29,18 +29,15 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     """
     training, strategies = config["training"], config["strategies"]
     seeds, epochs = len(training["seeds"]), training["epochs"]
-    on_cpu = rates["device"] == "cpu"
-    jobs = max(1, min(cores // threads, seeds * len(strategies))) if on_cpu else 1
-    costs = {}
+    on_cpu, models = rates["device"] == "cpu", 1 + ("train_linear" in rates)
+    jobs = max(1, min(cores // threads, models * seeds * len(strategies))) if on_cpu else 1
+    costs, linear = {}, 0
     for name, entry in strategies.items():
-        draws = cells_per_epoch(entry, survey.cells["train"])
         disk = _disk_rate(rates, name)
-        rate = min(_pace(rates, name, training["prefetch"]) * training["world_size"], disk / jobs)
-        order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) or is_labelled(entry) else ORDER_SECONDS
-        train_seconds = draws / rate + order * survey.cells["train"]
-        tested = min(rates["train"], _disk_rate(rates) / jobs)
-        epoch = train_seconds + survey.cells["test"] / max(tested, 1)
+        rate, epoch = _epoch(survey, rates, name, entry, training, jobs)
         one_training = epochs * epoch
+        if models > 1:
+            linear += seeds * epochs * _epoch(survey, _of_linear(rates), name, entry, training, jobs)[1]
         costs[name] = {
             "cells_per_second": rate,
             "loading": min(rates["load"][name], disk),
@@ -50,14 +47,15 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
             "seeds": seeds * one_training,
             "memory": 1e6 * memory_mb[name],
         }
-    n_jobs = (seeds + 1) * len(strategies) + len(survey.files)
+    n_jobs = (models * seeds + 1) * len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
-    train = sum(cost["seeds"] for cost in costs.values()) / jobs
+    train = (sum(cost["seeds"] for cost in costs.values()) + linear) / jobs
     existing = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
     return {
         "strategies": costs,
         "jobs_at_once": jobs,
         "pack": pack,
+        "linear": linear / jobs,
         "total": pack + train,
         "overhead": DRAWING_SECONDS + JOB_SECONDS * n_jobs / cores,
         "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
@@ -65,6 +63,22 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "memory": max(cost["memory"] for cost in costs.values()),
         "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+
+
+def _epoch(survey, rates, name, entry, training, jobs):
+    """(cells a second of training, seconds of an epoch with its test) of a strategy; jobs: at once."""
+    draws = cells_per_epoch(entry, survey.cells["train"])
+    pace = _pace(rates, name, training["prefetch"]) * training["world_size"]
+    rate = min(pace, _disk_rate(rates, name) / jobs)
+    order = WEIGHTED_ORDER_SECONDS if is_weighted(entry) or is_labelled(entry) else ORDER_SECONDS
+    train_seconds = draws / rate + order * survey.cells["train"]
+    tested = min(rates["train"], _disk_rate(rates) / jobs)
+    return rate, train_seconds + survey.cells["test"] / max(tested, 1)
+
+
+def _of_linear(rates):
+    """The rates of the linear model that is trained beside one with hidden layers."""
+    return rates | {"train": rates["train_linear"]}
 
 
 def _disk_rate(rates, name=None):
@@ -189,6 +203,11 @@ def lines(survey, costs, config, rates):
         yield f"reading       {reading(rates['disk'])}"
     if packed and survey.to_pack:
         yield f"packing       {long_duration(costs['pack'])}"
+    if costs["linear"]:
+        yield (
+            f"linear model  {long_duration(costs['linear'])} of the total, to compare the rankings; compare: "
+            "linear: false leaves it out"
+        )
     yield (
         f"total         {long_duration(costs['total'])} on this machine's "
         f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from "

@@ -12,7 +12,7 @@ from cellshuffle.phrasing import (
     signed,
     test_set_name,
 )
-from cellshuffle.report import code
+from cellshuffle.report import code, ranking
 from cellshuffle.report.answers import (
     cannot_tell,
     compared,
@@ -38,8 +38,12 @@ def markdown_table(header, rows):
     return [f"| {' | '.join(cells)} |" for cells in [header, rule, *rows]]
 
 
-def comparison_markdown(table, config, baseline, rises):
-    """The comparison table, in words, as Markdown text; rises: see analysis.convergence."""
+def comparison_markdown(table, config, baseline, rises, linear=None):
+    """The comparison table, in words, as Markdown text.
+
+    rises: see analysis.convergence; linear: the table of the linear model, where one with hidden layers was
+    trained beside it.
+    """
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
     scores = table.set_index(["strategy", "task", "metric"])
     seeds = len(config["training"]["seeds"])
@@ -60,6 +64,8 @@ def comparison_markdown(table, config, baseline, rises):
     ]
     if len(strategies) > 1:
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
+        if config["training"]["model"]["hidden"]:
+            lines += _ranking(table, linear, strategies, tasks, baseline)
     lines += ["", f"## {TITLE}", "", escape(" ".join(convergence(rises, table, baseline)))]
     lines += ["", "## Every score"]
     for task in tasks:
@@ -99,6 +105,17 @@ def _differences(table, scores, strategies, tasks, baseline, seeds):
         "",
         *[f"- **{escape(t)}.** {escape(' '.join(verdicts(table, t, baseline)))}" for t in tasks],
     ]
+
+
+def _ranking(table, linear, strategies, tasks, baseline):
+    """Lines on whether the linear model ranks the strategies the same."""
+    headline, sentences = ranking.answer(table, linear, baseline)
+    lines = ["", f"## {ranking.QUESTION}", "", escape(" ".join([headline, *sentences]))]
+    if linear is None:
+        return lines
+    rows = [[escape(name), *cells] for name, *cells in ranking.rows(table, linear, strategies, tasks)]
+    lines += ["", "Macro F1 and rank, in brackets those of the linear model.", ""]
+    return lines + markdown_table(["Strategy", *map(escape, tasks)], rows)
 
 
 def _macro_f1_table(scores, strategies, tasks, text):

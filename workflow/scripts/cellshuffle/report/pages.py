@@ -12,7 +12,7 @@ from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.analysis.convergence import last_rises
 from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
-from cellshuffle.report import answers, code, html, orders
+from cellshuffle.report import answers, code, html, orders, ranking
 from cellshuffle.report.convergence import TITLE, convergence
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
@@ -46,6 +46,7 @@ def answers_page(results, settings):
         html.bullets(answers.certainty(table, config, baseline, n_test)),
         html.picture(results.files.differences_figure, f"Differences from {baseline}, with 95% intervals"),
         *(html.paragraph(f"{t}: {' '.join(answers.verdicts(table, t, baseline))}") for t in results.tasks),
+        *_ranking(results),
         html.heading(TITLE),
         html.bullets(convergence(last_rises(results.history, results.tasks), table, baseline)),
         html.heading("What does it cost?"),
@@ -75,6 +76,19 @@ def _order(results):
     if results.order:
         yield html.bullets(orders.sentences(results))
         yield html.picture(results.files.order_figure, "Measures of order against the score")
+
+
+def _ranking(results):
+    """Whether the linear model ranks the strategies the same, where the run's own has hidden layers."""
+    if not results.config["training"]["model"]["hidden"] or len(results.strategies) == 1:
+        return
+    table, linear = results.comparison, results.linear
+    headline, sentences = ranking.answer(table, linear, results.baseline)
+    yield from (html.heading(ranking.QUESTION), html.strong(headline), html.bullets(sentences))
+    if linear is not None:
+        rows = ranking.rows(table, linear, results.strategies, results.tasks)
+        yield html.plain_table(["Strategy", *results.tasks], rows)
+        yield html.paragraph("Macro F1 and rank, in brackets those of the linear model.")
 
 
 def _loading(results):

@@ -65,6 +65,12 @@ class Results:
         return read_table(self.files.comparison)
 
     @cached_property
+    def linear(self):
+        """The comparison of the linear model, where the run has trained it beside one with hidden layers."""
+        tables = [read_table(path) for path in getattr(self.files, "linear", [])]
+        return tables[0] if tables else None
+
+    @cached_property
     def classes(self):
         return read_table(self.files.classes)
 
