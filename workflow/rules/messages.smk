@@ -29,7 +29,7 @@ def is_quiet():
 def n_cells():
     """Cells in the plates of both splits, None while they are not known."""
     if ATLAS["simulate"]:
-        return len(this_run.published) * ATLAS["simulate"]["cells_per_plate"]
+        return this_run.n_plates(sum(this_run.plates.values(), [])) * ATLAS["simulate"]["cells_per_plate"]
     try:
         from cellshuffle.planning.survey import matrix_shape
 

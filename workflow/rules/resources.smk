@@ -87,9 +87,9 @@ def most_weights():
 
 def cells_of(plates, unknown=MEAN_PLATE):
     """Cells of the files of these plates together, as simulated or as they are."""
-    files = {this_run.source_path(plate) for plate in plates}
     if ATLAS["simulate"]:
-        return len(files) * ATLAS["simulate"]["cells_per_plate"]
+        return this_run.n_plates(plates) * ATLAS["simulate"]["cells_per_plate"]
+    files = {this_run.source_path(plate) for plate in plates}
     return sum(shape_of(path, unknown)[0] for path in files)
 
 
@@ -122,7 +122,8 @@ def simulated_mem_mb(wildcards, attempt):
 
 def simulated_runtime(wildcards, attempt):
     """Minutes."""
-    return attempt * (5 + ATLAS["simulate"]["cells_per_plate"] // SIMULATED_CELLS_PER_SECOND // 60)
+    n_plates = this_run.n_plates(sum(this_run.plates.values(), [])) if this_run.simulates_parquet else 1
+    return attempt * (5 + n_plates * ATLAS["simulate"]["cells_per_plate"] // SIMULATED_CELLS_PER_SECOND // 60)
 
 
 def tiny_mem_mb(wildcards, attempt):

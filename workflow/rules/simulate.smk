@@ -1,24 +1,52 @@
 # A simulated atlas with the plate design of Tahoe-100M, where no real one is at hand.
 
 
-# One plate, as published plates are written: CSR counts in gzip-compressed chunks.
-rule simulate_plate:
-    output:
-        os.path.join(ATLAS["dir"], ATLAS["plate_file"]),
-    log:
-        "<run>/logs/simulate_plate/{plate}.log",
-    benchmark:
-        "<run>/benchmarks/simulate_plate/{plate}.tsv"
-    conda:
-        "../../envs/data.yaml"
-    threads: 1
-    resources:
-        mem_mb=simulated_mem_mb,
-        runtime=simulated_runtime,
-    params:
-        sizes=ATLAS["simulate"],
-    script:
-        "../scripts/simulate_plate.py"
+if this_run.simulates_parquet:
+
+    # All plates, as Hugging Face has Tahoe-100M.
+    rule simulate_parquet:
+        output:
+            cells=directory(os.path.join(ATLAS["dir"], ATLAS["plate_file"])),
+            tables=[
+                os.path.join(ATLAS["dir"], "metadata", f"{name}_metadata.parquet")
+                for name in ("gene", "drug", "sample")
+            ],
+        log:
+            "<run>/logs/simulate_parquet.log",
+        benchmark:
+            "<run>/benchmarks/simulate_parquet.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=simulated_mem_mb,
+            runtime=simulated_runtime,
+        params:
+            sizes=this_run.sizes,
+            plates=sorted({int(name.removeprefix("plate")) for name in this_run.published_names.values()}),
+        script:
+            "../scripts/simulate_parquet.py"
+
+else:
+
+    # One plate, as published plates are written: CSR counts in gzip-compressed chunks.
+    rule simulate_plate:
+        output:
+            os.path.join(ATLAS["dir"], ATLAS["plate_file"]),
+        log:
+            "<run>/logs/simulate_plate/{plate}.log",
+        benchmark:
+            "<run>/benchmarks/simulate_plate/{plate}.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=simulated_mem_mb,
+            runtime=simulated_runtime,
+        params:
+            sizes=this_run.sizes,
+        script:
+            "../scripts/simulate_plate.py"
 
 
 # The drug table, with the columns of the dataset's authors.
@@ -34,6 +62,6 @@ rule simulate_drug_metadata:
         mem_mb=500,
         runtime=5,
     params:
-        sizes=ATLAS["simulate"],
+        sizes=this_run.sizes,
     script:
         "../scripts/simulate_drug_metadata.py"

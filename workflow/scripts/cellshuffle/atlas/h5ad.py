@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from cellshuffle.atlas.tree import is_array
+from cellshuffle.atlas.tree import LISTS, is_array
 from cellshuffle.errors import InputError
 from cellshuffle.files import HDF5, content_of
 
@@ -205,14 +205,17 @@ def matrix_of(file, layer):
 
 
 def matrix_format(matrix):
-    """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings."""
+    """(format, (n_cells, n_genes)): format is "csr", "csc" or "dense"; new and old encodings.
+
+    Of Parquet files it is "lists".
+    """
     if is_array(matrix):
         if matrix.ndim != 2:
             raise InputError(f"{matrix.file.filename}: {matrix.name} is not a matrix of cells by genes")
         return "dense", matrix.shape
     encoding = attribute(matrix, "encoding-type") or attribute(matrix, "h5sparse_format")
     shape = matrix.attrs.get("shape", matrix.attrs.get("h5sparse_shape", ()))
-    name = str(encoding)[:3]
-    if name not in ("csr", "csc") or len(shape) != 2:
+    name = "lists" if encoding == LISTS else str(encoding)[:3]
+    if name not in ("csr", "csc", "lists") or len(shape) != 2:
         raise InputError(f"{matrix.file.filename}: {matrix.name} is neither CSR, CSC nor dense")
     return name, (int(shape[0]), int(shape[1]))

@@ -5,6 +5,7 @@ import os
 import h5py
 
 from cellshuffle.atlas.h5ad import open_h5ad
+from cellshuffle.atlas.parquet import Cells, data_files
 from cellshuffle.atlas.zarr_store import Store, is_store
 
 
@@ -13,6 +14,8 @@ def open_plate(path):
 
     What is given has the parts of anndata: an h5py.File of an h5ad, a File (tree.py) of other forms.
     """
+    if data_files(path) and os.path.exists(path):
+        return Cells(path)
     if is_store(path) and os.path.lexists(path):
         return Store(path)
     return open_h5ad(path)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
+LISTS = "lists of tokens"  # the encoding of a matrix in Parquet files: parquet.py
+
 
 class Group(Mapping):
     """Parts by name, as h5py.Group: `group["codes"]`, `group["X/data"]`, sorted when iterated.
@@ -85,17 +87,33 @@ class Parts(Group):
 class Array:
     """Values that are read when they are asked for, as h5py.Dataset: `array[low:high]`, `array[()]`.
 
-    read: a function of a start and a stop. Text is given as str, and its dtype is h5py's.
+    It has one dimension. read: a function of a start and a stop; shape and dtype may be functions, called
+    when they are asked for. Text is given as str, and its dtype is h5py's.
     """
 
-    chunks = None
+    chunks, ndim = None, 1
 
     def __init__(self, file, name, shape, dtype, read, attrs=()):
-        self.file, self.name, self.shape, self.attrs = file, name, shape, dict(attrs)
-        self.dtype = h5py.string_dtype() if np.dtype(dtype).kind in "OTU" else np.dtype(dtype)
-        self._read = read
-        self.ndim, self.size = len(shape), int(np.prod(shape))
-        self.nbytes = self.size * self.dtype.itemsize
+        self.file, self.name, self.attrs = file, name, dict(attrs)
+        self._shape, self._dtype, self._read = shape, dtype, read
+
+    @property
+    def shape(self):
+        return self._shape() if callable(self._shape) else self._shape
+
+    @property
+    def dtype(self):
+        is_known = isinstance(self._dtype, type | np.dtype)
+        dtype = np.dtype(self._dtype if is_known else self._dtype())
+        return h5py.string_dtype() if dtype.kind in "OTU" else dtype
+
+    @property
+    def size(self):
+        return len(self)
+
+    @property
+    def nbytes(self):
+        return self.size * self.dtype.itemsize
 
     def __len__(self):
         return self.shape[0]

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,11 +19,13 @@ import numpy as np
 from cellshuffle.atlas.h5ad import readable
 from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
+from cellshuffle.atlas.parquet import data_files, in_numbers
 from cellshuffle.atlas.plates import gene_numbers
 from cellshuffle.atlas.selection import Selection, choose_genes
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names
 from cellshuffle.commands.size import expected_size
+from cellshuffle.configuration.run import file_name
 from cellshuffle.console import progress, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import remove_leftovers
@@ -31,6 +34,7 @@ from cellshuffle.packing.origin import DIFFERENCES, differences, origin, packed_
 from cellshuffle.packing.pack import pack_plate, rows_path
 from cellshuffle.phrasing import byte_words
 
+PLATE = "plate"  # the column of Parquet files by whose values they are packed
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 SECONDS = 0.5  # between two looks at how far the processes are
 
@@ -45,9 +49,10 @@ class Request:
     align: dict | None  # see selection.select_cells
     gene_column: str | None
 
-    def select(self, file):
-        """The Selection of cells and genes of an open h5ad."""
-        rows = where_mask(file, self.where).nonzero()[0] if self.where else None
+    def select(self, file, plate):
+        """The Selection of cells and genes of an open plate; plate: which one of several, or None."""
+        masks = [where_mask(file, where) for where in (self.where, plate and {PLATE: plate}) if where]
+        rows = np.logical_and.reduce(masks).nonzero()[0] if masks else None
         if not self.genes:
             return Selection(rows, *choose_genes(file, self.layer, None, self.gene_column, self.align))
         there = gene_names(file, self.layer, self.gene_column)
@@ -55,10 +60,10 @@ class Request:
             rows, gene_numbers(there, self.genes, file.filename), self.gene_column and np.array(self.genes)
         )
 
-    def origin(self, source):
+    def origin(self, source, plate):
         """What a plate is packed from, see packing/origin.py."""
         genes = self.genes and hashlib.sha256("\n".join(self.genes).encode()).hexdigest()
-        select = {"genes": genes}
+        select = {"genes": genes} | ({"plate": plate} if plate else {})
         if self.align:
             select["align"] = self.align
         if self.gene_column:
@@ -78,18 +83,19 @@ def pack(
     align: str | Path = "none",
     gene_column: str | None = None,
 ) -> list[Path]:
-    """Rewrite h5ad plates once, under their own names in the folder `out`, so that cells are read fast.
+    """Rewrite plates once as h5ad, under their own names in the folder `out`, so that cells are read fast.
 
     What comes out is valid h5ad: counts as uncompressed CSR, obs and var. Plates that are there already, of
     the same file and the same request, are left; so what was stopped goes on with the plates that it lacks.
     No plate is ever there in part.
 
-    plates: h5ad files; layer: None for X, "raw", "obsm/<name>" or a layer; genes: names of those to keep, in
-    the order wanted; where: {obs column: value or values}, to keep only cells that have them; jobs: processes
-    at a time, as many as there are cores by default (more than there are plates decode as threads); align:
-    "intersection", "union" or a text file, one gene a line, to bring plates whose genes differ to one list,
-    by name, with zeros for genes that a plate lacks; in the order of the file or of the first plate, and then
-    of the others; gene_column: of var, with the names of the genes, None for its index.
+    plates: h5ad files, zarr stores, and files or folders of Parquet files, whose cells are packed as a
+    plate for each value of the column `plate`; layer: None for X, "raw",
+    "obsm/<name>" or a layer; genes: names of those to keep, in the order wanted; where: {obs column: value
+    or values}, to keep only cells that have them; jobs: processes at a time, as many as there are cores by
+    default (more than there are plates decode as threads); align: "intersection", "union" or a text file, one gene a line, to bring plates whose genes
+    differ to one list, by name, with zeros for genes that a plate lacks; in the order of the file or of the
+    first plate, and then of the others; gene_column: of var, with the names of the genes, None for its index.
     Returns the packed files, in the order of `plates`. Raises InputError, before anything is written, for
     what cannot be read, is not there or does not fit on the disk; for a plate that fails later once the
     others are done.
@@ -98,11 +104,11 @@ def pack(
     >>> len(Plates(packed))
     30
     """
-    sources = [Path(path) for path in ([plates] if isinstance(plates, str | Path) else plates)]
+    paths = [Path(path) for path in ([plates] if isinstance(plates, str | Path) else plates)]
     out, jobs = Path(out), _cores() if jobs is None else jobs
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs: {jobs!r} is not a whole number of at least 1")
-    if not sources:
+    if not paths:
         raise InputError("there are no plates to pack: give the path of at least one h5ad file")
     genes = [genes] if isinstance(genes, str) else genes if genes is None else [str(g) for g in genes]
     if genes == []:
@@ -111,15 +117,16 @@ def pack(
         raise InputError(
             "genes: leave it out with align, which brings plates to the genes of a file, in its order"
         )
-    aligned = None if align == "none" else {"to": str(align), "plates": [str(path) for path in sources]}
+    aligned = None if align == "none" else {"to": str(align), "plates": [str(path) for path in paths]}
     request = Request(layer, genes, where or None, aligned, gene_column)
+    sources = [source for path in paths for source in _plates_of(path)]
     targets = _targets(sources, out)
-    are_there = all(source.exists() for source in sources)
-    origins = [request.origin(source) if are_there else None for source in sources]
+    are_there = all(path.exists() for path in paths)
+    origins = [request.origin(*source) if are_there else None for source in sources]
     todo = [
         (source, target, text)
         for source, target, text in zip(sources, targets, origins, strict=True)
-        if text is None or _to_pack(source, target, text)
+        if text is None or _to_pack(source[0], target, text)
     ]
     if len(todo) < len(sources):
         say(f"{out}: {len(sources) - len(todo)} of {len(sources)} plates are packed already")
@@ -134,13 +141,25 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _stem(source):
+def _plates_of(path):
+    """[(path, plate), ...] of the plates in a source: values of the column `plate`, or None for one alone."""
+    if not (path.exists() and data_files(path)):
+        return [(path, None)]
+    with open_plate(path) as file:
+        if file.files[0].columns.get(PLATE) != "text":
+            return [(path, None)]
+        return [(path, name) for name in sorted(file.codes(PLATE)[1].tolist(), key=in_numbers)]
+
+
+def _stem(source, plate):
     """The name of a plate, without the endings of its form."""
-    return source.name.removesuffix(".zip").removesuffix(".zarr").removesuffix(".h5ad")
+    if plate is not None:
+        return file_name(plate)
+    return re.sub(r"\.(h5ad|parquet|zarr(\.zip)?)$", "", source.name)
 
 
 def _targets(sources, out):
-    names = [f"{_stem(path)}.h5ad" for path in sources]
+    names = [f"{_stem(*source)}.h5ad" for source in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{out}: several plates would be packed as {twice[0]}; rename one")
@@ -173,11 +192,11 @@ def _looked_at(request, sources):
     sizes, problems = [], []
     with ExitStack() as stack:
         files = []
-        for source in sources:
+        for source, plate in sources:
             try:
                 files.append(stack.enter_context(open_plate(source)))
                 with readable(source):
-                    select = request.select(files[-1])
+                    select = request.select(files[-1], plate)
                     sizes.append(expected_size(source, files[-1], request.layer, select))
                     if select.aligned:
                         say(f"{source}: {select.aligned}")
@@ -254,7 +273,7 @@ def _pack_all(request, todo, n_cells, jobs):
     for number in set(range(min(taken.value, len(todo)))) - ended:
         codes = sorted({worker.exitcode for worker in workers} - {0})
         problems[number] = (
-            f"{todo[number][0]}: the process that packed it was killed (exit code {codes[0]}): out of "
+            f"{todo[number][0][0]}: the process that packed it was killed (exit code {codes[0]}): out of "
             "memory? Start again, with fewer at a time (jobs), to go on with what is not packed yet"
         )
     if problems:
@@ -278,10 +297,10 @@ def _work(request, todo, threads, taken, done, results, parent):
             number, taken.value = taken.value, taken.value + 1
         if number >= len(todo):
             return
-        source, target, text = todo[number]
+        (source, plate), target, text = todo[number]
         try:
             with readable(source), open_plate(source) as file:
-                select = request.select(file)
+                select = request.select(file, plate)
             pack_plate(source, target, request.layer, select, threads, report, text)
         except InputError as error:
             results.put((number, str(error)))

@@ -13,6 +13,7 @@ from cellshuffle.packing.format import packed_size
 
 RUNS, RUN_ROWS = 8, 64  # places looked at, cells read at each
 TEXTS = 1000  # values of a column of text that are measured
+LIST_OBS = 64  # bytes of the obs columns of a cell in Parquet files, not to read them all
 REFERENCE = 16  # bytes of HDF5 for a text, besides its own
 
 
@@ -36,13 +37,14 @@ def expected_size(path, file, layer, select):
     genes = np.arange(matrix.n_genes) if select.genes is None else select.genes
     n_own = np.count_nonzero(genes >= 0)
     share = len(rows) / max(1, matrix.n_cells), n_own / max(1, matrix.n_genes)
-    if matrix.format == "csc":
+    if matrix.format in ("csc", "lists"):
         values = matrix.stored * share[0] * share[1]
     else:
         places = None if n_own == matrix.n_genes else gene_places(genes, matrix.n_genes)
         values = _stored_values(Plate(path, layer, file=file), places, rows)
     packed = packed_size(len(rows), values, len(genes), matrix.value_bytes)
-    packed += share[0] * _bytes(member(file, "obs")) + share[1] * _bytes(member(file, var_name(file, layer)))
+    obs = LIST_OBS * len(rows) if matrix.format == "lists" else share[0] * _bytes(member(file, "obs"))
+    packed += obs + share[1] * _bytes(member(file, var_name(file, layer)))
     by_rows = matrix.stored * (matrix.stored_bytes + 4) if matrix.format == "csc" else 0
     return Size(len(rows), int(packed), by_rows)
 

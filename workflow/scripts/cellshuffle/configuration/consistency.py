@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 from string import Formatter
 
 from cellshuffle.configuration.run import file_name
@@ -85,7 +86,16 @@ def _name_problems(atlas, plates):
                     f"atlas: plate {plate!r} is not allowed: with plate_file it is part of a file name, "
                     "which has no /; put the folder into atlas: dir or plate_file"
                 )
-    if atlas["simulate"]:
+    if atlas["simulate"] and atlas["simulate"]["form"] == "parquet":
+        if atlas["plate_column"] != "plate" or "{plate}" in atlas["plate_file"]:
+            yield (
+                "atlas: simulate: form: parquet writes all plates into one folder; give its name as "
+                "plate_file, without {plate}, and `plate_column: plate`"
+            )
+        for plate in plates:
+            if not re.fullmatch("plate[1-9][0-9]*", plate):
+                yield f"atlas: plate {plate!r} cannot be simulated; in Parquet they are plate1, plate2, ..."
+    elif atlas["simulate"]:
         for plate in plates:
             if not plate.isdecimal() or int(plate) < 1 or str(int(plate)) != plate:
                 yield f"atlas: plate {plate!r} cannot be simulated; simulated plates are 1, 2, 3, ..."

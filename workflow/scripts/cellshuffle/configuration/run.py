@@ -35,8 +35,9 @@ class Run:
     of the plates in the order of the configuration, each once. gene_list: the file of `atlas: genes` or
     `align` in a list, which is empty without one. lookup_tables: files that tasks look their classes up in.
     order_files: {strategy: file that has its order}. labelled: tasks that leave out the cells without a
-    label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes. max_cells:
-    {split: cells or None}. where: {obs column: value or values} of the cells that the run reads, None: all.
+    label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes; sizes: of
+    the simulated atlas; simulates_parquet: whether it is one of Parquet files. max_cells: {split: cells or
+    None}. where: {obs column: value or values} of the cells that the run reads, None: all.
     """
 
     def __init__(self, config):
@@ -64,6 +65,8 @@ class Run:
         self.selecting_tables = sorted({lookup["table"] for lookup in lookups})
         self.order_files = {s: e["path"] for s, e in config["strategies"].items() if "path" in e}
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
+        self.sizes = {k: v for k, v in (atlas["simulate"] or {}).items() if k != "form"}
+        self.simulates_parquet = bool(atlas["simulate"]) and atlas["simulate"]["form"] == "parquet"
         self.where = atlas["where"]
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
         self.balanced_labels = balanced_labels(config)
@@ -72,6 +75,10 @@ class Run:
 
     def _published_path(self, name):
         return os.path.join(self.atlas["dir"], self.atlas["plate_file"].format(plate=name))
+
+    def n_plates(self, plates):
+        """How many published plates these are, of which each may be in both splits."""
+        return len({self.published_names[str(plate)] for plate in plates})
 
     def plate_of(self, part):
         """The plate of a value of file_names, which is the wildcard `plate` of rules."""

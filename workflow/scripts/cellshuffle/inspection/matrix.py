@@ -16,6 +16,7 @@ from cellshuffle.atlas.h5ad import (
     member,
     var_name,
 )
+from cellshuffle.atlas.opening import is_h5ad
 from cellshuffle.atlas.rows import value_type
 from cellshuffle.atlas.tables import length_problems, n_rows
 from cellshuffle.atlas.tree import is_array
@@ -31,7 +32,7 @@ MAX_CELLS, MAX_GENES = 10**10, 10**7  # beyond them a shape is a mistake, or mal
 class Matrix:
     """What is known of a matrix."""
 
-    format: str  # "csr", "csc" or "dense"
+    format: str  # "csr", "csc", "dense" or "lists"
     n_cells: int
     n_genes: int
     stored: int  # values in the file
@@ -45,6 +46,8 @@ class Matrix:
 
 def check_links(file, layer):
     """Raise InputError when matrix, obs or var reach into another file: those are not followed."""
+    if not is_h5ad(file):
+        return
     matrix_of(file, layer)
     for name in (matrix_name(file, layer), var_name(file, layer), "obs"):
         _check_links_below(member(file, name))
@@ -69,7 +72,9 @@ def inspect_matrix(file, layer, needs_counts):
     problems = list(_shape_problems(file, layer, n_cells, n_genes))
     if problems:
         raise InputError("\n".join(problems))
-    if format == "dense":
+    if format == "lists":
+        samples, stored = list(file.sample(RUNS, RUN_ROWS)), file.n_values
+    elif format == "dense":
         check_stored(matrix)
         samples = [(matrix[rows], []) for rows in _runs(n_cells, max(1, RUN_VALUES // n_genes))]
         stored = n_cells * n_genes

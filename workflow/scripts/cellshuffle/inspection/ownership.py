@@ -3,7 +3,7 @@
 import csv
 import os
 
-from cellshuffle.atlas.h5ad import open_h5ad
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.writer import SIMULATED
 from cellshuffle.errors import InputError
 from cellshuffle.packing.origin import packed_format
@@ -37,9 +37,9 @@ def not_simulated(plates, table):
 
 
 def is_simulated(path):
-    """Whether an h5ad file says that it was simulated; False if it cannot be read."""
+    """Whether a plate, or a folder of plates, says that it was simulated; False if it cannot be read."""
     try:
-        with open_h5ad(path) as file:
+        with open_plate(path) as file:
             return SIMULATED in file.attrs
     except InputError:
         return False

@@ -13,6 +13,7 @@ from cellshuffle.phrasing import join_words
 # Rules as work, in the order in which it is done.
 WORK = {
     "simulate_plate": ("plate to simulate", "plates to simulate"),
+    "simulate_parquet": ("atlas to simulate", "atlases to simulate"),
     "pack_plate": ("plate to pack", "plates to pack"),
     "train": ("training", "trainings"),
 }

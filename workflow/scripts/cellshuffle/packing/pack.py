@@ -21,6 +21,7 @@ from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
+from cellshuffle.packing.lists import pack_lists
 from cellshuffle.packing.origin import NAME, origin
 
 BLOCK = 2**22  # matrix elements held in memory at a time
@@ -55,11 +56,15 @@ def pack_plate(
     60
     """
     select = select or Selection()
+    note = note or origin(layer, {}, None)
     with ExitStack() as stack:
         file = stack.enter_context(open_plate(source))
+        form, (_, n_genes) = matrix_format(matrix_of(file, layer))
+        if form == "lists":
+            pack_lists(file, target, select, workers, report, note)
+            return
         partial = stack.enter_context(atomic_write(target))
         readable, matrix_layer = source, layer
-        form, (_, n_genes) = matrix_format(matrix_of(file, layer))
         # Values are read to be counted, then written.
         twice = form == "dense" or _drops_genes(select, n_genes)
         passes = 1 + twice + 2 * (form == "csc")
@@ -76,7 +81,7 @@ def pack_plate(
         if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part):
             _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
         with open_hdf5(partial, "r+") as packed:
-            packed.attrs[NAME] = note or origin(layer, {}, None)
+            packed.attrs[NAME] = note
 
 
 def _write(file, plate, path, layer, select, indptr, data_type, report):

@@ -28,6 +28,26 @@ SUBLIBRARIES, BEADS = 8, 192  # at least, a plate; barcodes of the second and th
 
 def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed):
     """Write plate `plate` (1, 2, ...) as h5ad; the other arguments are the config's `simulate`."""
+    columns, blocks = plate_parts(plate, cells_per_plate, genes, cell_lines, drugs, seed)
+    write_h5ad(
+        path,
+        genes,
+        (OBS_INDEX, []),
+        (VAR_INDEX, gene_names(genes)),
+        columns,
+        OBS_COLUMNS,
+        blocks,
+        json.dumps({"plate": plate, "genes": genes, "drugs": drugs, "seed": seed}),
+    )
+
+
+def gene_names(n_genes):
+    """Names of no real gene."""
+    return [f"GENE{k:05d}" for k in range(1, n_genes + 1)]
+
+
+def plate_parts(plate, cells_per_plate, genes, cell_lines, drugs, seed):
+    """(categorical obs columns, blocks of counts and other columns) of a plate: see write_h5ad."""
     wells, dose, effects = design.plate_wells(plate, drugs, seed)
     well, line = design.plate_cells(plate, wells, effects, cells_per_plate, cell_lines, seed)
     barcodes, library, libraries = _barcodes(plate, well)
@@ -45,16 +65,7 @@ def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed)
         "pass_filter": (minimal.astype(np.int64), ["full", "minimal"]),
     }
     blocks = count_blocks(plate, wells[well], effects[well], line, genes, drugs, seed)
-    write_h5ad(
-        path,
-        genes,
-        (OBS_INDEX, []),
-        (VAR_INDEX, [f"GENE{k:05d}" for k in range(1, genes + 1)]),  # names of no real gene
-        {name: _used(*column) for name, column in columns.items()},
-        OBS_COLUMNS,
-        _with_obs(blocks, barcodes),
-        json.dumps({"plate": plate, "genes": genes, "drugs": drugs, "seed": seed}),
-    )
+    return {name: _used(*column) for name, column in columns.items()}, _with_obs(blocks, barcodes)
 
 
 def _used(codes, names):
