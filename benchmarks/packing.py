@@ -1,23 +1,57 @@
-"""How fast is a plate packed, against the speed at which h5py decodes it?
+"""How fast is a plate packed, from each form in which it comes, against the bare decoding of the same bytes?
 
-`python benchmarks/packing.py [--quick]`: a plate of 20,000 cells, 62,710 genes. The limit
-is reading its matrix with h5py and doing nothing with it. Writes results/bench/packing.*.
+`python benchmarks/packing.py [--quick]`: a plate of 20,000 cells, 62,710 genes. The limit of a form is reading its matrix
+with its own library (h5py, zarr, pyarrow) and doing nothing with it. Peak memory is measured at two sizes, each in a
+process of its own. Writes results/bench/packing.*.
 """
 
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import time
+import warnings
 
+import anndata
 import atlas as bench
 import h5py
 import measure
+import zarr
 from cellshuffle.packing.pack import BLOCK, pack_plate
 from cellshuffle.simulation.counts import simulate_plate
+from cellshuffle.simulation.parquet import simulate_parquet
+from pyarrow import parquet
+
+SIZES = {"genes": bench.WIDE, "cell_lines": 50, "drugs": 380, "seed": 0}
+LEAST = 0.5  # of the bare decoding
+MEMORY = "import resource, sys; from cellshuffle.packing.pack import pack_plate; pack_plate(*sys.argv[1:]); "
+MEMORY += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 
-def packed_rate(source, target, n_cells, workers):
+def make(form, n_cells):
+    """The path of a plate in a form, written where it is not there yet."""
+    endings = {"h5ad": ".h5ad", "Parquet": "_parquet/data", "zarr 2": "_2.zarr", "zarr 3": "_3.zarr"}
+    path = bench.DATA / f"plate_of_{n_cells}{endings.get(form, '_sharded.zarr')}"
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if form == "h5ad":
+        simulate_plate(path, 2, n_cells, **SIZES)
+    elif form == "Parquet":
+        simulate_parquet(path, path.parent / "metadata", [2], n_cells, **SIZES)
+    else:
+        settings = {"zarr_write_format": 2 if form == "zarr 2" else 3}
+        settings["auto_shard_zarr_v3"] = form == "zarr 3, sharded"
+        with warnings.catch_warnings(), anndata.settings.override(**settings):
+            warnings.simplefilter("ignore")
+            anndata.read_h5ad(make("h5ad", n_cells)).write_zarr(path)
+    return path
+
+
+def packed_rate(source, n_cells, workers):
     """Cells/s of packing."""
+    target = bench.DATA / "packed.h5ad"
     began = time.perf_counter()
     pack_plate(source, target, workers=workers)
     seconds = time.perf_counter() - began
@@ -25,39 +59,74 @@ def packed_rate(source, target, n_cells, workers):
     return n_cells / seconds
 
 
-def decoded_rate(source, n_cells):
-    """Cells/s of h5py reading the counts and gene indices, block by block."""
+def decoded_rate(form, source, n_cells):
+    """Cells/s of the form's own library reading counts and genes, block by block."""
     began = time.perf_counter()
-    with h5py.File(source) as file:
+    if form == "Parquet":
+        for path in sorted(source.glob("*.parquet")):
+            file = parquet.ParquetFile(path)
+            for number in range(file.num_row_groups):
+                file.read_row_group(number, ["genes", "expressions"], use_threads=False)
+    else:
+        opened = h5py.File(source) if form == "h5ad" else zarr.open_group(source, mode="r")
         for name in ("X/data", "X/indices"):
-            for low in range(0, file[name].size, BLOCK):
-                file[name][low : low + BLOCK]
+            for low in range(0, opened[name].size, BLOCK):
+                opened[name][low : low + BLOCK]
     return n_cells / (time.perf_counter() - began)
+
+
+def peak_memory(source):
+    """MiB of a process that packs a plate."""
+    target = bench.DATA / "packed.h5ad"
+    environment = os.environ | {"PYTHONPATH": str(bench.LIBRARY)}
+    command = [sys.executable, "-c", MEMORY, source, target]
+    done = subprocess.run(
+        list(map(str, command)), env=environment, check=True, capture_output=True, text=True
+    )
+    target.unlink()
+    return int(done.stdout) / 1024
 
 
 def main(quick):
     n_cells = 5_000 if quick else 20_000
-    source = bench.DATA / f"plate_of_{n_cells}.h5ad"
-    target = source.with_suffix(".packed")
-    source.parent.mkdir(parents=True, exist_ok=True)
-    if not source.exists():
-        simulate_plate(source, 2, n_cells, bench.WIDE, 50, 380, seed=0)
-    values = measure.interleaved(
-        {
-            "packing, 1 thread": lambda: packed_rate(source, target, n_cells, 1),
-            f"packing, {os.cpu_count()} threads": lambda: packed_rate(
-                source, target, n_cells, os.cpu_count()
-            ),
-            "limit: h5py decodes the matrix": lambda: decoded_rate(source, n_cells),
-        },
-        1 if quick else 3,
-    )
-    limit = statistics.median(values["limit: h5py decodes the matrix"])
+    forms = ["h5ad", "Parquet", "zarr 2", "zarr 3", "zarr 3, sharded"]
+    sources = {form: make(form, n_cells) for form in forms}
+    contenders = {
+        f"h5ad: packing, {os.cpu_count()} threads": lambda: packed_rate(
+            sources["h5ad"], n_cells, os.cpu_count()
+        )
+    }
+    for form, source in sources.items():
+        contenders[f"{form}: packing"] = lambda source=source: packed_rate(source, n_cells, 1)
+        contenders[f"{form}: limit"] = lambda form=form, source=source: decoded_rate(form, source, n_cells)
+    values = measure.interleaved(contenders, 1 if quick else 5)
+    medians = {name: statistics.median(rates) for name, rates in values.items()}
     rows = [
-        measure.median_row(name, rates, "cells/s", share_of_limit=statistics.median(rates) / limit)
+        measure.median_row(
+            name, rates, "cells/s", share_of_limit=medians[name] / medians[f"{name.split(':')[0]}: limit"]
+        )
         for name, rates in values.items()
     ]
-    measure.write_tables("packing", rows, [])
+    bars = [
+        measure.bar(
+            f"packing {form} / its bare decoding",
+            medians[f"{form}: packing"] / medians[f"{form}: limit"],
+            LEAST,
+        )
+        for form in forms
+    ]
+    for form in forms:
+        few, many = (peak_memory(make(form, n)) for n in (n_cells // 4, n_cells))
+        print(
+            f"  memory, {form}: {few:.0f} MiB at {n_cells // 4:,} cells, {many:.0f} at {n_cells:,}",
+            flush=True,
+        )
+        bars.append(
+            measure.ceiling(
+                f"memory of packing {form}, {n_cells:,} / {n_cells // 4:,} cells", many / few, 1.2
+            )
+        )
+    measure.write_tables("packing", rows, bars)
     groups = {"cells per second": {row["what"]: row["median"] for row in rows}}
     measure.draw_bars("packing", groups, "cells per second", "Packing a plate of 62,710 genes")
 

@@ -96,30 +96,24 @@ class CellFile:
         rows: sorted numbers, None for all; groups: only of these row groups; counts: whether to read them.
         """
         chosen = self.complete(None) if rows is None else np.diff(np.searchsorted(rows, self.first)) > 0
-        chosen = np.flatnonzero(chosen if groups is None else chosen & groups)
-        if not len(chosen):
-            return
-        numbers = np.concatenate([np.arange(*self.first[k : k + 2]) for k in chosen])
-        wanted = None if rows is None else np.isin(numbers, rows, assume_unique=True)
-        a_row = max(1, int(self.group_values[chosen].sum()) // len(numbers))
-        columns, done = [GENES, COUNTS] if counts else [GENES], 0
         with readable_parquet(self.path):
-            batches = self._open().iter_batches(
-                max(1, BATCH // a_row), [int(k) for k in chosen], columns, use_threads=threads
-            )
-        while True:
+            reader = self._open()
+        for group in np.flatnonzero(chosen if groups is None else chosen & groups).tolist():
+            low, high = self.first[group : group + 2].tolist()
+            n_rows = max(1, BATCH // max(1, int(self.group_values[group]) // (high - low)))
+            columns = [GENES, COUNTS] if counts else [GENES]
             with readable_parquet(self.path):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            part = slice(done, done + len(batch))
-            done += len(batch)
-            if wanted is None or wanted[part].all():
-                yield self._lists(batch, numbers[part])
-            elif wanted[part].any():
-                yield self._lists(
-                    batch.filter(arrow(self.path).array(wanted[part])), numbers[part][wanted[part]]
-                )
+                batches = reader.iter_batches(n_rows, [group], columns, use_threads=threads)
+            while low < high:
+                with readable_parquet(self.path):
+                    batch = next(batches)
+                numbers, low = np.arange(low, low + len(batch)), low + len(batch)
+                if rows is not None:
+                    first = numbers[0]
+                    numbers = rows[slice(*np.searchsorted(rows, [first, low]))]
+                    batch = batch if len(numbers) == len(batch) else batch.take(numbers - first)
+                if len(numbers):
+                    yield self._lists(batch, numbers)
 
     def _lists(self, batch, numbers):
         """The tokens and counts of a batch, whose rows have these numbers."""

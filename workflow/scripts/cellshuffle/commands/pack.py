@@ -49,7 +49,7 @@ class Request:
     align: dict | None  # see selection.select_cells
     gene_column: str | None
 
-    def select(self, file, plate):
+    def select(self, file, plate=None):
         """The Selection of cells and genes of an open plate; plate: which one of several, or None."""
         masks = [where_mask(file, where) for where in (self.where, plate and {PLATE: plate}) if where]
         rows = np.logical_and.reduce(masks).nonzero()[0] if masks else None
