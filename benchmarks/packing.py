@@ -1,8 +1,8 @@
 """How fast is a plate packed, from each form in which it comes, against the bare decoding of the same bytes?
 
-`python benchmarks/packing.py [--quick]`: a plate of 20,000 cells, 62,710 genes. The limit of a form is reading its matrix
-with its own library (h5py, zarr, pyarrow) and doing nothing with it. Peak memory is measured at two sizes, each in a
-process of its own. Writes results/bench/packing.*.
+`python benchmarks/packing.py [--quick]`: a plate of 20,000 cells, 62,710 genes. The limit of a form is
+reading its matrix with its own library (h5py, zarr, pyarrow) and doing nothing with it. Peak memory is
+measured at two sizes, each in a process of its own. Writes results/bench/packing.*.
 """
 
 import argparse

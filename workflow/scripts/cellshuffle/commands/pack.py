@@ -89,11 +89,11 @@ def pack(
     the same file and the same request, are left; so what was stopped goes on with the plates that it lacks.
     No plate is ever there in part.
 
-    plates: h5ad files, zarr stores, and files or folders of Parquet files, whose cells are packed as a
-    plate for each value of the column `plate`; layer: None for X, "raw",
-    "obsm/<name>" or a layer; genes: names of those to keep, in the order wanted; where: {obs column: value
-    or values}, to keep only cells that have them; jobs: processes at a time, as many as there are cores by
-    default (more than there are plates decode as threads); align: "intersection", "union" or a text file, one gene a line, to bring plates whose genes
+    plates: h5ad files, zarr stores, and files or folders of Parquet files, whose cells are packed as a plate
+    for each value of the column `plate`; layer: None for X, "raw", "obsm/<name>" or a layer; genes: names of
+    those to keep, in the order wanted; where: {obs column: value or values}, to keep only cells that have
+    them; jobs: processes at a time, as many as there are cores by default (more than there are plates decode
+    as threads); align: "intersection", "union" or a text file, one gene a line, to bring plates whose genes
     differ to one list, by name, with zeros for genes that a plate lacks; in the order of the file or of the
     first plate, and then of the others; gene_column: of var, with the names of the genes, None for its index.
     Returns the packed files, in the order of `plates`. Raises InputError, before anything is written, for
