@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from cellshuffle.atlas.h5ad import in_obsm, member, var_name
+from cellshuffle.atlas.h5ad import in_obsm, member, unwrapped, var_name
 from cellshuffle.atlas.tables import (
     check_length,
     column_names,
@@ -41,8 +41,8 @@ def copy_table(source, target, name, rows=None):
         _copy_compound(table, copied, [index, *columns], rows)
     else:
         columns = [column for column in column_names(table) if _is_copied(table, column)]
-        copied.attrs.update({key: value for key, value in table.attrs.items() if key != "categories"})
-        copied.attrs.update(DATAFRAME)
+        copied.attrs.update(_attributes(table))
+        copied.attrs.update(DATAFRAME if "_index" in copied.attrs else DATAFRAME | {"_index": index})
         for column in sorted([index, *columns]):
             _copy_column(table, copied, column, rows)
     copied.attrs["column-order"] = np.array(columns, h5py.string_dtype() if columns else float)
@@ -94,12 +94,12 @@ def _copy_column(table, copied, column, rows):
         _copy_rows(stored, copied, column, rows)
         return
     group = copied.require_group(column)
-    group.attrs.update(CATEGORICAL if is_array(stored) else stored.attrs)
+    group.attrs.update(CATEGORICAL if is_array(stored) else _attributes(stored))
     for name, part in parts.items():
         _copy_rows(part, group, name, rows)
     if categories is not None and not is_array(categories):
         nullable = group.create_group("categories")
-        nullable.attrs.update(categories.attrs)
+        nullable.attrs.update(_attributes(categories))
         for name in ("values", "mask"):
             _copy_rows(member(categories, name), nullable, name, None)
     elif categories is not None:
@@ -120,6 +120,10 @@ def _copy_compound(table, copied, columns, rows):
         _write(group, "categories", categories)
 
 
+def _attributes(element):
+    return {key: unwrapped(value) for key, value in element.attrs.items() if key != "categories"}
+
+
 def _write(parent, name, values):
     text = values.dtype.kind in "OSU"
     written = parent.create_dataset(
@@ -136,7 +140,7 @@ def _copy_rows(stored, parent, name, rows):
     for low in range(0, n, ROWS):
         values = _part(stored, rows, low).reshape(-1)
         copied[low : low + ROWS] = strings(values).astype(object) if fixed else values
-    attributes = {key: value for key, value in stored.attrs.items() if key != "categories"}
+    attributes = _attributes(stored)
     text = fixed or stored.dtype.kind == "O"
     copied.attrs.update(attributes | TEXT if text else NUMBERS | attributes)
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from cellshuffle.atlas.tree import LISTS, is_array
 from cellshuffle.errors import InputError
@@ -17,7 +18,7 @@ MAX_LINKS = 16  # soft links that lead to one another
 # Filters of HDF5 that h5py does not bring and hdf5plugin does, by their registered numbers.
 FILTERS = {
     307: "bzip2", 32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP",
-    32015: "Zstandard", 32017: "SZ", 32026: "Blosc2",
+    32015: "Zstandard", 32017: "SZ", 32018: "FCIDECOMP", 32024: "SZ3", 32026: "Blosc2", 32028: "SPERR",
 }  # fmt: skip
 ANEW = "read it with anndata where it was made, and write it as one file with `write_h5ad`"
 
@@ -151,9 +152,15 @@ def checked(dataset):
     return dataset
 
 
+def unwrapped(value):
+    """The value of an attribute; R may write one value as an array of one."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+
+
 def attribute(element, name, default=None):
     """An attribute of an HDF5 object; text may be stored as bytes of a fixed length."""
     value = element.attrs.get(name, default)
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
     return value.decode() if isinstance(value, bytes) else value
 
 
