@@ -16,9 +16,9 @@ INTRODUCTION = """# Configuration
 
 `config/config.yaml` is the simulated demo, `config/own_atlas.yaml` a commented example for an atlas
 of your own, `config/tahoe.yaml` the full Tahoe-100M run, `config/model.yaml` the demo with a hidden
-layer in its model, `config/sweep.yaml` block size against fetch factor. A configuration given with
-`--configfile` stands alone: it is not mixed with the demo's. `make config ATLAS=folder`
-drafts one from your files.
+layer in its model, `config/sweep.yaml` block size against fetch factor, `config/orders.yaml` orders of
+five loaders. A configuration given with `--configfile` stands alone: it is not mixed with the demo's.
+`make config ATLAS=folder` drafts one from your files.
 
 Several configurations are laid over one another, later ones winning: `--configfile config/tahoe.yaml
 config/pilot.yaml` is a first try of the full run.

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from cellshuffle import __version__
@@ -43,6 +44,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     packing.add_argument("--jobs", type=int, help="processes at a time; as many as there are cores")
     packing.set_defaults(command=pack_plates)
+    auditing = commands.add_parser("audit", help="what a recorded order of cells is like, without training")
+    auditing.add_argument("order", type=Path, help=".npy of cell numbers: one row an epoch, or one for all")
+    auditing.add_argument("--atlas", required=True, type=Path, help="configuration of the atlas, a YAML file")
+    auditing.add_argument("--figure", type=Path, help="draw it into this file: .svg, .pdf or .png")
+    auditing.set_defaults(command=audit_order)
     options = vars(parser.parse_args(arguments))
     try:
         options.pop("command")(**options)
@@ -58,6 +64,13 @@ def main(arguments: list[str] | None = None) -> None:
 def pack_plates(genes, where, **options):
     """`cellshuffle.pack`, of what was typed."""
     pack(genes=genes and genes_of(genes), where=where_of(where), **options)
+
+
+def audit_order(order, atlas, figure):
+    """Print what `cellshuffle.commands.audit.audit` finds."""
+    if figure is not None and figure.suffix not in (".svg", ".pdf", ".png"):
+        raise InputError(f"--figure: {figure}: is not the name of an .svg, .pdf or .png")
+    print(import_module("cellshuffle.commands.audit").audit(order, atlas, figure))
 
 
 def genes_of(text):

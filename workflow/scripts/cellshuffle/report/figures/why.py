@@ -12,21 +12,25 @@ from cellshuffle.report.figures import style
 
 
 def draw(results):
-    """The figure, from plates.csv and entropy.csv of all strategies, combinations.csv and comparison.csv."""
+    """The figure, from plates.csv and entropy.csv of all strategies, combinations.csv and comparison.csv.
+
+    Without a headline task, as of orders that nothing was trained in, it has no panel of scores.
+    """
     strategies, labels = results.strategies, list(results.config["weights"]["balance"])
     task, entropy = results.headline_task, results.entropy
-    lines = max(_title(label).count("\n") for label in [*labels, f"Outcome: {task}"])
+    lines = max(_title(label).count("\n") for label in [*labels, f"Outcome: {task or ''}"])
     figure = style.new_figure(1.35 + 0.36 * len(strategies) + 0.13 * max(0, lines - 1))
-    widths = [2.9, *[1.0] * (1 + len(labels)), 1.0]
+    widths = [2.9, *[1.0] * (1 + len(labels) + (task is not None))]
     grid = figure.subplots(1, len(widths), sharey=True, width_ratios=widths)
     _plate_shares(grid[0], results)
     _plate_entropy(grid[1], results)
-    for column, (axes, label) in enumerate(zip(grid[2:-1], labels, strict=True), start=2):
+    for column, (axes, label) in enumerate(zip(grid[2:], labels, strict=False), start=2):
         counts = results.combinations.groupby(label)["count"].sum()
         # By position, after `position` and `plate`: a label may be called `plate`, too.
         values = {s: entropy[s].iloc[:, column] for s in strategies}
         _entropy(axes, values, label, counts)
-    _scores(grid[-1], results)
+    if task is not None:
+        _scores(grid[-1], results)
     for axes in grid[1:]:
         axes.tick_params(axis="y", labelleft=False)
     _legend(figure, results.plates[strategies[0]].columns[1:])
