@@ -11,7 +11,7 @@ import pytest
 import synthetic_run
 import torch
 from cellshuffle import sampler
-from cellshuffle.analysis.comparison import compare, read_table
+from cellshuffle.analysis.comparison import METRICS_COLUMNS, compare, read_table
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.configuration.run import Run
 from cellshuffle.configuration.schema import fill_defaults
@@ -101,7 +101,7 @@ def test_exact_orders_are_read_by_the_loader_alone(small_run, tmp_path, entry):
 def test_comparison_md_ends_with_code_that_runs(small_run):
     folder, config = small_run / "results/small", config_of(SMALL)
     jobs = [folder / f"train/{s}/seed{k}" for s in SMALL["strategies"] for k in SMALL["training"]["seeds"]]
-    scores = read_table(folder / "metrics.csv")
+    scores = read_table(folder / "metrics.csv", METRICS_COLUMNS)
     table = compare(scores, [job / "predictions.npz" for job in jobs], "random_sampling", 100)
     text = comparison_markdown(table, config, "random_sampling", synthetic_run.rises_of(table))
     _, end = text.split(f"\n## {code.TITLE}\n")

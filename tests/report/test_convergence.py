@@ -54,7 +54,9 @@ def test_rises_are_means_over_seeds_held_against_their_spread(tmp_path):
         table["drug/macro_f1"] = [0.1, 0.2, 0.3, 0.3 + (0.06 if streams else 0.01) + 0.02 * seed]
         table["cell_line/macro_f1"] = [0.9, 0.9, 0.9, 0.9005]
         table.to_csv(path, index=False)
-    rises = last_rises(read_history(paths), ["cell_line", "drug"]).set_index(["strategy", "task"])
+    rises = last_rises(read_history(paths, ["cell_line", "drug"]), ["cell_line", "drug"]).set_index(
+        ["strategy", "task"]
+    )
     assert rises.loc[("streaming", "drug"), "rise"] == pytest.approx(0.08)
     assert rises.loc[("streaming", "drug"), "spread"] == pytest.approx(np.std([0.36, 0.38, 0.4], ddof=1))
     assert rises["rising"].to_dict() == {
@@ -69,7 +71,7 @@ def test_rises_are_means_over_seeds_held_against_their_spread(tmp_path):
 def test_one_epoch_or_one_seed_cannot_tell(tmp_path, seeds, epochs, words):
     config = synthetic_run.make_config(2, seeds, ("drug",), epochs=epochs)
     run = synthetic_run.write_run(tmp_path, config, n_test=60)
-    rises = last_rises(read_history(sorted(run.glob("train/*/seed*/history.csv"))), ["drug"])
+    rises = last_rises(read_history(sorted(run.glob("train/*/seed*/history.csv")), ["drug"]), ["drug"])
     assert not rises["rising"].any()
     (sentence,) = convergence(rises, TABLE, "random_sampling")
     assert words in sentence

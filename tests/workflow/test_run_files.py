@@ -12,7 +12,7 @@ from atlases import sound_plate
 from cellshuffle.analysis.comparison import read_predictions
 from cellshuffle.errors import InputError
 from cellshuffle.files import load_npy, load_npz, read_json
-from damage import Evil, rewrite
+from damage import Evil, beyond, edit, rewrite, unsort
 from runs import SOUND, fails, merged, snakemake
 
 
@@ -126,3 +126,16 @@ def test_a_changed_setting_is_seen_though_another_run_shares_the_plates(sound):
     more = merged(config, {"training": {"learning_rate": 0.5}})
     done = snakemake(sound, more, scores.format("bad"), "--dry-run")
     assert re.search("^rule train:", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(beyond, "a gene index is not between 0 and 29"), (unsort, "indptr goes down, or too far, at row 5")],
+)
+def test_a_damaged_packed_plate_is_to_be_packed_again(sound, change, words):
+    model = "results/bad/train/streaming/seed0/metrics.json"
+    snakemake(sound, SOUND, "results/bad/labels/classes.json")
+    path = "results/bad/packed/plate2.h5ad"
+    edit(sound / path, change)
+    words = [f"{path}: {words}; delete it to pack it again"]
+    fails(words, sound, SOUND, model, "--rerun-triggers", "params", cores=1)

@@ -2,10 +2,12 @@
 from cellshuffle.packing.format import FORMAT
 
 if ATLAS["pack"] and workflow.is_main_process and has_h5py:
-    from cellshuffle.packing.origin import mark_outdated
+    from cellshuffle.packing.origin import outdated
 
-    for line in mark_outdated(map(this_run.packed_path, sum(this_run.plates.values(), []))):
-        print(line, file=sys.stderr)
+    for path, line in outdated(packed_plates()):
+        OUTDATED.add(path)
+        if line:
+            print(line, file=sys.stderr)
 
 
 # Packing waits for the check of the input, but a check that is made again must not pack every plate again, nor may a
@@ -26,7 +28,8 @@ if not os.path.exists(f"{this_run.packed_folder}/checked"):
 rule pack_plate:
     input:
         ancient("<packed>/checked"),
-        plate=lambda wildcards: existing([this_run.source_path(this_run.plate_of(wildcards.plate))]),
+        plate=lambda wildcards: make_outdated_again()
+        or existing([this_run.source_path(this_run.plate_of(wildcards.plate))]),
         genes=lambda wildcards: existing(this_run.gene_list),
         tables=lambda wildcards: existing(this_run.selecting_tables),
     output:

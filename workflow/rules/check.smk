@@ -14,7 +14,7 @@ if workflow.is_main_process and has_h5py:
 # Check every plate and table by cheap reads, and stop with all findings at once.
 rule check_input:
     input:
-        plates=lambda wildcards: existing(this_run.published),
+        plates=lambda wildcards: make_outdated_again() or existing(this_run.published),
         tables=lambda wildcards: existing(this_run.lookup_tables),
         genes=lambda wildcards: existing(this_run.gene_list),
         orders=lambda wildcards: order_files(STRATEGIES),
@@ -30,14 +30,7 @@ rule check_input:
     params:
         # Since it takes `threads`, Snakemake does not compare it: other weights alone need no labels made again.
         request=lambda wildcards, threads: this_run.check_request(),
-        compared={
-            key: value
-            for key, value in this_run.check_request().items()
-            if key not in ("balance", "columns")
-        },
-        stamps=[
-            this_run.stamp(path) for path in this_run.published + this_run.lookup_tables + this_run.gene_list
-        ]
-        + list(this_run.order_stamps(STRATEGIES).values()),
+        fingerprint=fingerprint_of("check_input"),
+        stamps=STAMPS,
     script:
         "../scripts/check_input.py"

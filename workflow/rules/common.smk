@@ -1,5 +1,5 @@
 # The configuration, checked before anything runs, and what all rules share: paths, plates, settings of a training.
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import functools
 from importlib.util import find_spec
 import os
@@ -35,6 +35,7 @@ from cellshuffle.loading import samplers
 from cellshuffle.training.settings import Execution, Recipe
 from cellshuffle.configuration import sweep
 from cellshuffle.jobs.locks import remove_stale_lock
+from cellshuffle.orphans import name_run
 
 schema = configuration.load_schema(
     root / "workflow" / "schemas" / "config.schema.yaml",
@@ -45,12 +46,12 @@ schema = configuration.load_schema(
 has_h5py = find_spec("h5py") is not None  # else only the environments of the rules have it
 
 
-def stop_on(problems):
-    """Stop with a line for each problem, where there are any."""
+def stop_on(problems, advice="the configuration cannot be used; config/README.md lists every key"):
+    """Stop with a line for each problem and one of advice, where there are any."""
     lines = [f"error: {problem}" for problem in problems]
     if lines:
         print(*lines, sep="\n", file=sys.stderr)
-        print("the configuration cannot be used; config/README.md lists every key", file=sys.stderr)
+        print(advice, file=sys.stderr)
         sys.exit(1)
 
 
@@ -86,7 +87,8 @@ STRATEGIES = list(config["strategies"])
 SEEDS, HIDDEN = config["training"]["seeds"], config["training"]["model"]["hidden"]
 # The lock lasts as long as this variable, which nothing reads; a lock that a killed run left behind is removed.
 if workflow.is_main_process:
-    run_lock = remove_stale_lock([RUN, this_run.packed_folder])
+    run_lock = remove_stale_lock([RUN, this_run.packed_folder, *[ATLAS["dir"]] * bool(ATLAS["simulate"])])
+    name_run()  # jobs end with this process
 
 
 # Names of the published plates, where they are made here.
@@ -113,7 +115,11 @@ def existing(files):
     the start, since Snakemake may do without the rule, as when figures are drawn again from existing scores.
     """
     missing = tuple(path for path in files if not os.path.exists(path))
-    return map(stop_on_missing, [missing]) if missing and not ATLAS["simulate"] else files
+    if ATLAS["simulate"]:
+        return files
+    # Their times are compared for difference, as parameters: a file may be older than what it replaces, or from
+    # the future.
+    return map(stop_on_missing, [missing]) if missing else [ancient(path) for path in files]
 
 
 def stop_on_missing(files):
@@ -139,7 +145,7 @@ def order_files(strategies):
         for name, path in files.items()
         if not os.path.exists(path)
     )
-    return map(stop_with, [missing]) if missing else list(files.values())
+    return map(stop_with, [missing]) if missing else [ancient(path) for path in files.values()]
 
 
 def stop_with(lines):
@@ -161,6 +167,12 @@ def training_recipe(wildcards):
 def linear_recipe(wildcards):
     """The same of the linear model, beside one with hidden layers."""
     return training_recipe(wildcards) | {"hidden": []}
+
+
+def recipes(**changes):
+    """The recipe of every training, by strategy and seed in the config's order; changes: of its fields."""
+    each = [Recipe.from_config(config, strategy, seed) for strategy in STRATEGIES for seed in SEEDS]
+    return [replace(recipe, **changes) for recipe in each]
 
 
 def training_execution(wildcards, threads):
@@ -216,3 +228,4 @@ def aligned_genes():
 
 include: "resources.smk"
 include: "outputs.smk"
+include: "fingerprints.smk"

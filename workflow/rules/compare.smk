@@ -14,6 +14,10 @@ rule gather:
     threads: 1
     resources:
         **TINY,
+    params:
+        fingerprint=fingerprint_of("gather"),
+        # Cached results are taken as they are.
+        recipes=[] if cached_config else [recipe.fingerprint() for recipe in recipes()],
     script:
         "../scripts/gather.py"
 
@@ -39,7 +43,7 @@ rule compare:
     resources:
         **CELLS,
     params:
-        version=__version__,
+        fingerprint=fingerprint_of("compare"),
         config=report_config,
     script:
         "../scripts/compare.py"
@@ -55,6 +59,9 @@ if LINEAR and not cached_config:
             "<run>/linear/metrics.csv",
         log:
             "<run>/logs/gather_linear.log",
+        params:
+            fingerprint=fingerprint_of("gather"),
+            recipes=[recipe.fingerprint() for recipe in recipes(hidden=[])],
 
     use rule compare as compare_linear with:
         input:

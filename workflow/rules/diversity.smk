@@ -29,7 +29,7 @@ rule diversity:
     resources:
         **(CELLS | {"runtime": diversity_runtime}),
     params:
-        version=__version__,
+        fingerprint=fingerprint_of("diversity"),
         strategies=order_settings(),
         orders=this_run.order_stamps(STRATEGIES),
         seed=SEEDS[0],

@@ -44,6 +44,7 @@ rule draw_figures:
     resources:
         **TINY,
     params:
+        fingerprint=fingerprint_of("draw_figures"),
         figures=FIGURES_OF_TABLES,
         config=report_config,
     script:
@@ -61,6 +62,7 @@ use rule draw_figures as draw_confusions with:
     resources:
         **(TINY | {"mem_mb": cells_mem_mb}),
     params:
+        fingerprint=fingerprint_of("draw_confusions"),
         figures=CONFUSIONS,
         config=report_config,
 
@@ -104,6 +106,7 @@ rule summary:
     resources:
         **TINY,
     params:
+        fingerprint=fingerprint_of("summary"),
         settings=whole_config,
         config=report_config,
     script:

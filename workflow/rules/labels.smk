@@ -23,7 +23,7 @@ rule encode_labels:
     resources:
         **CELLS,
     params:
-        version=__version__,
+        fingerprint=fingerprint_of("encode_labels"),
         tasks=config["tasks"],
         plates=this_run.plates,
         max_cells=this_run.max_cells,
@@ -54,7 +54,7 @@ rule weigh_cells:
     resources:
         **CELLS,
     params:
-        version=__version__,
+        fingerprint=fingerprint_of("weigh_cells"),
         balance=this_run.balanced_labels,
         stamps=this_run.cell_order() if this_run.balanced_columns else None,
         where=this_run.where if this_run.balanced_columns else None,

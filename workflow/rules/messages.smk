@@ -2,8 +2,10 @@
 # under `make run`, which silences Snakemake, prints the end itself, and wants the rest printed here.
 from snakemake.logging import logger
 
+from cellshuffle.console import about_first
 from cellshuffle.jobs import messages
 from cellshuffle.jobs.preemption import requeue_preempted
+from cellshuffle.training.launch import missing_slurm
 
 under_make = "CELLSHUFFLE_SPEAKS" in os.environ
 
@@ -50,6 +52,26 @@ def failed_jobs():
     return [(job.rule.name, named(job.wildcards), next(iter(job.log), None)) for job in failed]
 
 
+def obstacles():
+    """Lines about what keeps the jobs that will run from running; looked for before the first of them."""
+    jobs = list(workflow.dag.needrun_jobs())
+    if "train" in {job.rule.name.removeprefix("cellshuffle_") for job in jobs}:
+        yield from filter(None, [missing_slurm(config["training"]["nodes"])])
+    foreign = []
+    for job in jobs:
+        # Tables are part of cached results, and may be made again from their scores.
+        cached = cached_config and job.rule.name.endswith(("gather", "compare"))
+        if job.log and not cached:
+            foreign += records.not_made_here(job.output or job.params.get("writes", []), job.log[0])
+        if has_h5py and "simulate_" in job.rule.name:
+            foreign += [path for path in job.output if os.path.exists(path) and ownership.is_edited(path)]
+    yield from about_first(
+        foreign,
+        "no job of this run made this file, or it was changed since, and the run would overwrite it; move it "
+        "away, or delete it to make it again",
+    )
+
+
 onstart:
     if workflow.is_main_process:
         stop_on_places()
@@ -57,6 +79,7 @@ onstart:
         requeue_preempted(workflow.workdir_init)
     rules_to_run = [job.rule.name for job in workflow.dag.needrun_jobs()]
     if workflow.is_main_process:  # the jobs of a cluster have another terminal
+        stop_on(obstacles(), advice="nothing was begun")
         messages.announce_trainings(
             RUN,
             sum(rule in ("train", "train_linear") for rule in rules_to_run) if workflow.local_exec else 0,

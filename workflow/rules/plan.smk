@@ -18,7 +18,7 @@ rule plan:
         request=this_run.check_request(),
         packed=this_run.packed_folder,
         linear=bool(LINEAR),
-        loading=f"{RUN}/loading.csv",
+        writes=[f"{RUN}/loading.csv"],  # which is no output: each plan measures anew
         memory_mb={name: train_mem_mb(SimpleNamespace(strategy=name), 1) for name in STRATEGIES},
         threads=train_threads(),
         cores=lambda wildcards: workflow.cores or os.cpu_count(),

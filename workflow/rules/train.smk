@@ -30,7 +30,7 @@ rule train:
         disk_mb=train_disk_mb,
         gpu=train_gpu,
     params:
-        version=__version__,
+        fingerprint=lambda wildcards: fingerprint_of("train", wildcards.items()),
         recipe=training_recipe,
         plates=cells_in_order,
         execution=training_execution,
@@ -52,7 +52,7 @@ if LINEAR:
         benchmark:
             "<run>/benchmarks/train_linear/{strategy}/seed{seed}.tsv"
         params:
-            version=__version__,
+            fingerprint=lambda wildcards: fingerprint_of("train_linear", wildcards.items()),
             recipe=linear_recipe,
             plates=cells_in_order,
             execution=training_execution,

@@ -1,13 +1,15 @@
 """Labels, plate sizes and (for weighted strategies) weights in; what each strategy's minibatches hold out."""
 
 import numpy as np
-import pandas as pd
+from cellshuffle.analysis.comparison import read_table
 from cellshuffle.analysis.diversity import diversity_tables
 from cellshuffle.analysis.order_measures import OrderMeasures
 from cellshuffle.console import say
-from cellshuffle.files import load_npy, read_json, write_csv
+from cellshuffle.errors import InputError
+from cellshuffle.files import write_csv
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import balanced_codes
+from cellshuffle.labels.stored import load_classes, load_labels, load_weights
 from cellshuffle.loading.minibatches import cell_order
 from cellshuffle.loading.orders import PlateSizes
 from cellshuffle.loading.samplers import sampler_of
@@ -15,12 +17,20 @@ from cellshuffle.loading.samplers import sampler_of
 
 def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
-    classes, labels = read_json(inputs.classes), load_npy(inputs.labels)
+    classes = load_classes(inputs.classes)
+    labels = load_labels(inputs.labels, classes)
     names, codes = balanced_codes(params.balance, classes, labels, list(inputs.get("train", [])))
     codes = np.ascontiguousarray(codes)  # in memory: the order visits single cells all over it
-    weights = load_npy(inputs.weights[0]) if inputs.weights else None
+    weights = load_weights(inputs.weights[0], len(labels)) if inputs.weights else None
     by_task = dict(zip(classes, labels.T, strict=True))
-    plates = pd.read_csv(inputs.plates, dtype={"plate": str}, keep_default_na=False).query("split == 'train'")
+    plates = read_table(inputs.plates, ("split", "plate", "n_cells"), text=["plate"]).query(
+        "split == 'train'"
+    )
+    if plates["n_cells"].sum() != len(labels):
+        raise InputError(
+            f"{inputs.plates}: has {plates['n_cells'].sum()} train cells, {inputs.labels} has {len(labels)}; "
+            "delete both to make them again"
+        )
     ends = plates["n_cells"].cumsum().to_numpy()
     n_classes, cells = tuple(map(len, names)), PlateSizes(plates["n_cells"].to_numpy())
     for k, (strategy, entry) in enumerate(params.strategies.items()):

@@ -8,7 +8,7 @@ from cellshuffle.jobs.run import run_rule
 
 
 def main(snakemake):
-    write_csv(snakemake.output[0], gather(snakemake.input))
+    write_csv(snakemake.output[0], gather(snakemake.input, snakemake.params.recipes))
     for metrics in snakemake.input:  # all trainings have ended, and Snakemake knows it
         Path(metrics).with_name("checkpoint.pt").unlink(missing_ok=True)
 

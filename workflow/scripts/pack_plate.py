@@ -5,6 +5,7 @@ from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.console import progress, say
+from cellshuffle.jobs.locks import alone_with
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.lookup import with_labels
 from cellshuffle.packing.origin import origin
@@ -20,7 +21,8 @@ def main(snakemake):
     with open_plate(source) as file:
         n_cells = n_rows(member(file, "obs")) if select.rows is None else len(select.rows)
     bar = progress(n_cells, "cells", f"packing plate {snakemake.params.plate}")
-    pack_plate(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
+    with alone_with(target):
+        pack_plate(source, target, layer, select, snakemake.threads, bar.update, origin(**made_from))
     bar.close()
     say(f"plate {snakemake.params.plate}: {n_cells:,} cells packed into {target}")
     if select.aligned:

@@ -29,7 +29,7 @@ def main(snakemake):
         rates["measured"] = limited(rates["measured"], rates["disk"])
     memory, packed, config = params.memory_mb, params.packed, config | {"training": training}
     costs = plan(atlas, rates, config, memory, packed, params.cores, params.threads)
-    write_rows(params.loading, rates["measured"])
+    write_rows(params.writes[0], rates["measured"])
     print("\n".join(lines(atlas, costs, config, rates)))
 
 

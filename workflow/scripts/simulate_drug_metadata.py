@@ -2,12 +2,11 @@
 
 from cellshuffle.files import write_rows
 from cellshuffle.jobs.run import run_rule
-from cellshuffle.simulation.design import drug_metadata
+from cellshuffle.simulation.design import drug_table
 
 
 def main(snakemake):
-    sizes = snakemake.params.sizes
-    write_rows(snakemake.output[0], drug_metadata(sizes["drugs"], sizes["seed"]))
+    write_rows(snakemake.output[0], drug_table(snakemake.params.sizes))
 
 
 run_rule(main, snakemake)  # noqa: F821

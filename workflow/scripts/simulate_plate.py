@@ -3,6 +3,7 @@
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write
+from cellshuffle.jobs.locks import alone_with
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.simulation.counts import simulate_plate
 
@@ -11,7 +12,7 @@ def main(snakemake):
     plate = snakemake.wildcards.plate
     if not plate.isdecimal() or int(plate) < 1:
         raise InputError(f"plate {plate!r} cannot be simulated; simulated plates are 1, 2, 3, ...")
-    with atomic_write(snakemake.output[0]) as partial:
+    with alone_with(snakemake.output[0]), atomic_write(snakemake.output[0]) as partial:
         simulate_plate(partial, int(plate), **snakemake.params.sizes)
     say(f"plate {plate}: {snakemake.params.sizes['cells_per_plate']:,} cells simulated")
 

@@ -8,6 +8,7 @@ from cellshuffle.jobs.locks import alone_in
 from cellshuffle.jobs.run import run_rule, show_by
 from cellshuffle.jobs.staging import stage
 from cellshuffle.jobs.trainings import TrainingLines
+from cellshuffle.packing.origin import advising
 from cellshuffle.training.launch import launch
 from cellshuffle.training.settings import Execution
 
@@ -34,7 +35,8 @@ def main(snakemake):
             "weights": snakemake.input.get("weights"),
             "outputs": outputs | {"checkpoint": f"{folder}/checkpoint.pt"},
         }
-        launch(job, folder)
+        with advising(plates):
+            launch(job, folder)
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -2,15 +2,16 @@
 
 import numpy as np
 from cellshuffle.console import say
-from cellshuffle.files import atomic_write, create_npy, load_npy, read_json, write_rows
+from cellshuffle.files import atomic_write, create_npy, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import balanced_codes
+from cellshuffle.labels.stored import load_classes, load_labels
 from cellshuffle.labels.weights import combination_rows, combination_weights
 
 
 def main(snakemake):
-    classes = read_json(snakemake.input.classes)
-    labels = load_npy(snakemake.input.labels)
+    classes = load_classes(snakemake.input.classes)
+    labels = load_labels(snakemake.input.labels, classes)
     balance, baseline = snakemake.params.balance, snakemake.params.baseline
     names, codes = balanced_codes(
         balance, classes, labels, list(snakemake.input.train), snakemake.params.where

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cellshuffle import __version__
 from cellshuffle.atlas.genes import gene_list
+from cellshuffle.commands.check import check_plates
 from cellshuffle.commands.pack import pack
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
@@ -44,6 +45,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     packing.add_argument("--jobs", type=int, help="processes at a time; as many as there are cores")
     packing.set_defaults(command=pack_plates)
+    checking = commands.add_parser(
+        "check", help="compare packed plates with the checksums they were packed with"
+    )
+    checking.add_argument("plates", nargs="+", type=Path, help="packed plates")
+    checking.set_defaults(command=check_plates)
     auditing = commands.add_parser("audit", help="what a recorded order of cells is like, without training")
     auditing.add_argument("order", type=Path, help=".npy of cell numbers: one row an epoch, or one for all")
     auditing.add_argument("--atlas", required=True, type=Path, help="configuration of the atlas, a YAML file")

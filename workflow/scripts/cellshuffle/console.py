@@ -9,7 +9,14 @@ STARTED_AGAIN = "--- started again"
 
 def say(text):
     """One line about what the job is doing."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")  # at once: with print, another process may write before the line's end
+    sys.stderr.flush()
+
+
+def about_first(paths, text):
+    """One line about the first of `paths`, if there are any, and how many more there are."""
+    rest = f" (and the same of {len(paths) - 1} more)" if len(paths) > 1 else ""
+    yield from (f"{path}: {text}{rest}" for path in paths[:1])
 
 
 def silent(total, unit, label):

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import time
 import uuid
 import zlib
@@ -18,7 +17,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from cellshuffle.errors import InputError
+from cellshuffle.errors import InputError, Stopped
+from cellshuffle.orphans import is_alive, is_orphan, machine
 
 PARTIAL = ".partial-"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -52,7 +52,7 @@ def temporary(path):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
-    owner = f"{_machine():08x}.{os.getpid()}"
+    owner = f"{machine()}.{os.getpid()}"
     partial = path.with_name(f"{PARTIAL}{owner}-{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield partial
@@ -65,15 +65,19 @@ def temporary(path):
 
 
 @contextmanager
-def atomic_write(path):
+def atomic_write(path, orphaned=False):
     """Yield a temporary path beside `path`, which takes its place once complete and flushed.
 
-    A failure inside the block removes the temporary file and leaves `path` as it was.
+    A failure inside the block removes the temporary file and leaves `path` as it was; so does the end of the
+    run that started this process, which raises Stopped: another may be making the file of something else.
+    orphaned: also then, of a file that says itself for whom it is of use.
     """
     with temporary(path) as partial:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
+        if not orphaned:
+            stop_if_orphan(path)
         os.replace(partial, path)
         _flush_folder(Path(path).parent)
 
@@ -106,15 +110,14 @@ def open_text(path):
     return io.TextIOWrapper(open_decompressed(path), encoding="utf-8-sig", newline="")
 
 
+def stop_if_orphan(path):
+    """Raise Stopped where the run that started this process has ended, and another may be making `path`."""
+    if is_orphan():
+        raise Stopped(f"{path}: the run that wanted it has ended; not put in place")
+
+
 def _is_full(folder):
     return shutil.disk_usage(folder).free < 2**20
-
-
-def _machine():
-    """A number of this machine since it was started."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    name = socket.gethostname() + (boot.read_text() if boot.exists() else "")
-    return zlib.crc32(name.encode())
 
 
 def remove_leftovers(path):
@@ -125,21 +128,14 @@ def remove_leftovers(path):
     path = Path(path)
     name = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path.name)
     for leftover in path.parent.glob(f"{PARTIAL}{'?' * 8}.*-{'?' * 8}-{name}"):
-        machine, _, process = leftover.name.removeprefix(PARTIAL).split("-")[0].partition(".")
+        where, _, process = leftover.name.removeprefix(PARTIAL).split("-")[0].partition(".")
         with suppress(FileNotFoundError):
-            if machine == f"{_machine():08x}":
-                abandoned = not _is_alive(process)
+            if where == machine():
+                abandoned = not is_alive(process)
             else:
                 abandoned = time.time() - leftover.stat().st_mtime > IDLE_SECONDS
             if abandoned:
                 leftover.unlink()
-
-
-def _is_alive(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _flush_folder(folder):
@@ -161,17 +157,20 @@ def write_json(path, value):
 
 
 @contextmanager
-def _readable_as(content, path):
+def readable_as(content, path):
     """InputError where the file turns out to hold something else."""
     try:
         yield
-    except (ValueError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not {content} ({error}); delete it to make it again") from None
+    except KeyError as error:
+        raise InputError(f"{path}: not {content} (it lacks {error}); delete it to make it again") from None
+    except (ValueError, EOFError, AttributeError, TypeError, IndexError, BadZipFile, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not {content} ({reason}); delete it to make it again") from None
 
 
 def read_json(path):
     """Raises InputError when `path` does not hold JSON."""
-    with _readable_as("valid JSON", path):
+    with readable_as("valid JSON", path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
@@ -201,7 +200,7 @@ def create_npy(path, dtype, shape):
 
 def load_npy(path, mmap_mode="r"):
     """Memory-map (or load, mmap_mode None) a `.npy` file; InputError when it is anything else."""
-    with _readable_as("a plain .npy array", path):
+    with readable_as("a plain .npy array", path):
         array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of arrays")
@@ -215,7 +214,7 @@ def save_npz(path, **arrays):
 
 def load_npz(path):
     """{name: array} of a `.npz` file; InputError when it is anything else, or holds objects."""
-    with _readable_as("a plain .npz file", path), np.load(path, allow_pickle=False) as file:
+    with readable_as("a plain .npz file", path), np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

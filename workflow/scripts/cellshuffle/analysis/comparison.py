@@ -1,6 +1,7 @@
 """The tables metrics.csv and comparison.csv, from the scores and predictions of every training."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from cellshuffle.analysis.intervals import (
 )
 from cellshuffle.analysis.scores import CLASS_SCORES, SCORES, class_counts, scores_from_counts
 from cellshuffle.errors import InputError
-from cellshuffle.files import load_npz, read_json
+from cellshuffle.files import load_npz, read_json, readable_as
 from cellshuffle.labels.sample_size import cells_per_class, too_few_cells, too_few_per_class
 
 METRICS = ["loss", *SCORES]
@@ -25,25 +26,65 @@ SAME_PREDICTIONS = "the same predictions for every test cell"
 COMMONEST_CLASS = "no strategy is better than always naming the commonest class"
 
 
-def gather(paths):
-    """metrics.json files -> one tidy table: strategy, seed, task, metric, value."""
+METRICS_COLUMNS = ("strategy", "seed", "task", "metric", "value")
+COMPARISON_COLUMNS = (
+    "strategy",
+    "task",
+    "metric",
+    "mean",
+    "sd",
+    "n",
+    "rank",
+    "difference",
+    "low",
+    "high",
+    "verdict",
+)
+TEXT = ("strategy", "task", "metric", "class", "split", "verdict", "reason")
+MAY_LACK = ("sd", "difference", "low", "high")
+
+
+def gather(paths, fingerprints=()):
+    """metrics.json files -> one tidy table: strategy, seed, task, metric, value.
+
+    fingerprints: of the recipes that are to have made them, in the same order; none for files taken as they
+    are. Raises InputError where a file was made by another, or does not hold scores.
+    """
     rows = []
-    for path in paths:
+    for path, wanted in itertools.zip_longest(paths, fingerprints):
         job = read_json(path)
-        for task, scores in job["scores"].items():
-            rows += [(job["strategy"], job["seed"], task, m, scores[m]) for m in METRICS]
-    return pd.DataFrame(rows, columns=["strategy", "seed", "task", "metric", "value"])
+        with readable_as("the scores of a training", path):
+            if wanted not in (None, job.get("fingerprint")):
+                raise ValueError("made by other settings or other code")
+            for task, scores in job["scores"].items():
+                rows += [(job["strategy"], job["seed"], task, m, float(scores[m])) for m in METRICS]
+    return pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
 
 
-def read_table(path):
-    """A CSV table of a run, in which names such as `NA`, `null` or `True` stay text."""
-    numbers = ("value", "mean", "sd", "difference", "low", "high")
-    return pd.read_csv(
-        path,
-        keep_default_na=False,
-        na_values={column: [""] for column in numbers},
-        dtype={"strategy": str, "task": str, "class": str},
-    )
+def read_table(path, columns, text=()):
+    """A CSV table that the run has made, in which names such as `NA`, `null` or `True` stay text.
+
+    columns: those that it is to have; all but TEXT hold numbers, and none but MAY_LACK lacks any. text: of
+    numbers that are names. Raises InputError where the file holds anything else.
+    """
+    with readable_as("a table of the run", path):
+        table = pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values={column: [""] for column in ("value", "mean", *MAY_LACK)},
+            dtype=dict.fromkeys((*TEXT, *text), str),
+        )
+        for column in columns:
+            if column not in table:
+                raise ValueError(f"it has no column '{column}'")
+            numbers = column not in (*TEXT, *text)
+            if numbers and not pd.api.types.is_numeric_dtype(table[column]):
+                raise ValueError(f"not only numbers in column '{column}'")
+            if numbers and column not in MAY_LACK and not np.isfinite(table[column]).all():
+                raise ValueError(f"numbers that are missing or not finite in column '{column}'")
+        if table.empty:
+            raise ValueError("it has no rows")
+    return table
 
 
 def baseline_of(config):
@@ -78,15 +119,20 @@ def summarise(metrics):
 def read_predictions(path):
     """predictions.npz -> (task names, truth (n, tasks), prediction (n, tasks), {task: class names}).
 
-    Raises InputError where the file lacks one of its arrays.
+    Raises InputError where the file holds anything else.
     """
     file = load_npz(path)
-    try:
+    with readable_as("the predictions of a training", path):
         tasks = [str(task) for task in file["tasks"]]
         classes = {task: [str(name) for name in file[f"classes_{task}"]] for task in tasks}
-        return tasks, file["truth"], file["prediction"], classes
-    except KeyError as error:
-        raise InputError(f"{path}: has no array {error}; delete it to train again") from None
+        limits = [len(names) for names in classes.values()]
+        for name in ("truth", "prediction"):
+            codes = file[name]
+            if codes.dtype.kind not in "iu" or codes.shape != (len(file["truth"]), len(tasks)):
+                raise ValueError(f"{name} is {codes.dtype} of the shape {codes.shape}")
+            if (codes < 0).any() or (codes >= limits).any():
+                raise ValueError(f"{name} has codes of no class")
+    return tasks, file["truth"], file["prediction"], classes
 
 
 def job_of(path):

@@ -2,14 +2,19 @@
 
 import pandas as pd
 
-from cellshuffle.analysis.comparison import job_of
+from cellshuffle.analysis.comparison import job_of, read_table
 
 LEAST = 0.001  # of a macro F1, whose third decimal is the last that is shown
 
 
-def read_history(paths):
-    """history.csv of every training in one table, with columns strategy and seed in front."""
-    tables = {job_of(path): pd.read_csv(path) for path in paths}
+def read_history(paths, tasks):
+    """history.csv of every training in one table, with columns strategy and seed in front.
+
+    Raises InputError where a file lacks the cost of an epoch, or its losses and macro F1s of these tasks.
+    """
+    columns = ("epoch", "cells_seen", "train_seconds", "wait_seconds", "epoch_seconds", "peak_memory_mib")
+    columns += tuple(f"{task}/{name}" for task in tasks for name in ("loss", "macro_f1"))
+    tables = {job_of(path): read_table(path, columns) for path in paths}
     table = pd.concat(tables, names=["strategy", "seed"]).reset_index(["strategy", "seed"])
     return table.reset_index(drop=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from cellshuffle.errors import InputError
-from cellshuffle.files import read_json
+from cellshuffle.files import read_json, readable_as
 
 EXACTLY = "reproduces the reference exactly"
 WITHIN = "reproduces the reference within the seeds' spread, not exactly"
@@ -19,10 +19,15 @@ TOLERANCE = 0.005  # difference of mean scores that is allowed however small the
 
 def trainings(run):
     """{(strategy, seed): content of metrics.json} of a run's folder."""
-    metrics = [read_json(path) for path in sorted(Path(run).glob("train/*/seed*/metrics.json"))]
-    if not metrics:
+    found = {}
+    for path in sorted(Path(run).glob("train/*/seed*/metrics.json")):
+        job = read_json(path)
+        with readable_as("the scores of a training", path):
+            job.pop("fingerprint", None)  # of the code as well, which may say the same in other words
+            found[job["strategy"], job["seed"]] = job
+    if not found:
         raise InputError(f"{run}: holds no results (no train/*/seed*/metrics.json)")
-    return {(job["strategy"], job["seed"]): job for job in metrics}
+    return found
 
 
 def verify(fresh, reference):

@@ -1,12 +1,10 @@
 """Plates packed into a folder: several at a time, and from where it was stopped."""
 
-import ctypes
 import hashlib
 import os
 import re
 import shutil
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,13 +27,13 @@ from cellshuffle.configuration.run import file_name
 from cellshuffle.console import progress, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import remove_leftovers
+from cellshuffle.orphans import end_with_parent
 from cellshuffle.packing.format import FORMAT
 from cellshuffle.packing.origin import DIFFERENCES, differences, origin, packed_format
 from cellshuffle.packing.pack import pack_plate, rows_path
 from cellshuffle.phrasing import byte_words
 
 PLATE = "plate"  # the column of Parquet files by whose values they are packed
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 SECONDS = 0.5  # between two looks at how far the processes are
 
 
@@ -283,8 +281,7 @@ def _pack_all(request, todo, n_cells, jobs):
 def _work(request, todo, threads, taken, done, results, parent):
     """What each process does: the next plate that no other has taken."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends this process
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the parent
+    end_with_parent()
     if os.getppid() != parent:
         return
 

@@ -44,16 +44,42 @@ def alone_in(folder):
     """Hold `folder`; where a job that outlived its Snakemake holds it, wait until that one has ended."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(
-                f"{folder}: the same job, left by a run that was killed, is still at work; waiting for its "
-                "end, to go on from what it leaves"
-            )
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            pass
+        _wait_for(descriptor, folder)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def alone_with(path):
+    """Hold a file that is to be made, by a lock file beside it; where another job is making it, wait.
+
+    Runs in other folders may share it, as packed plates are; the last one to come makes it last.
+    """
+    lock = Path(path).with_name(f".{Path(path).name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        _wait_for(descriptor, path)
+        with suppress(FileNotFoundError):  # whoever held it before has removed it
+            if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+                break
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _wait_for(descriptor, path):
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(
+            f"{path}: the same job, of a run that was killed or another one, is still at work; waiting for "
+            "its end, to go on from what it leaves"
+        )
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:  # a file system without locks
+        pass

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from cellshuffle.console import STARTED_AGAIN
 from cellshuffle.errors import InputError, Stopped
+from cellshuffle.jobs.records import recorded
+from cellshuffle.orphans import end_with_parent
 
 
 class _Tee:
@@ -59,14 +61,16 @@ def run_rule(main, snakemake):
     Ends the process with exit code 1 and one line (`error: ...`) when the input is wrong, the disk
     is full, memory is short or a file cannot be used. The traceback of anything unforeseen goes to the
     log alone. A success ends the process too, with exit code 0, at once: to take apart what PyTorch has
-    imported costs a third of what its import costs.
+    imported costs a third of what its import costs. The process ends with Snakemake, however that ends.
     """
+    end_with_parent(signal.SIGTERM)  # of which a training makes a checkpoint
     terminal = sys.stderr
     log_path = snakemake.log[0] if snakemake.log else os.devnull
     log = _opened_log(log_path)
     sys.stderr = tee = _Tee(terminal, log)
     try:
-        main(snakemake)
+        with recorded(snakemake):
+            main(snakemake)
     except InputError as error:
         _fail(*[f"error: {line}" for line in str(error).splitlines()])
     except Stopped as stopped:

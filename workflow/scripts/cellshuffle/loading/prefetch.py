@@ -5,14 +5,12 @@ are many short calls, for each of which two threads of one Python wait for each 
 (benchmarks/gpu.py); there a process prepares the batches.
 """
 
-import ctypes
 import itertools
 import mmap
 import multiprocessing
 import os
 import pickle
 import queue
-import signal
 import threading
 import traceback
 from contextlib import suppress
@@ -22,10 +20,10 @@ import numpy as np
 import torch
 
 from cellshuffle.errors import InputError
+from cellshuffle.orphans import end_with_parent
 
 ALIGNED = 16  # bytes; a tensor of any type may begin at a multiple
 MAX_BUFFERS = 256  # each takes a file descriptor
-PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that comes when the parent ends
 
 
 def by_thread(items, depth):
@@ -122,7 +120,7 @@ def tensors_of(content, layout):
 def _prepare(items, buffers, parent_end, child_end, parent):
     """What the other process does: an item to each buffer in turn, once the one before was taken."""
     parent_end.close()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with the training
+    end_with_parent()
     if os.getppid() != parent:
         return
     try:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager
 
+from cellshuffle.atlas.checksum import changed
 from cellshuffle.atlas.genes import RULES, genes_of_plates
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.errors import InputError
@@ -54,19 +55,19 @@ def packed_format(path):
         return None
 
 
-def mark_outdated(paths):
-    """Have Snakemake pack plates of another format again; yields a line on each.
+def outdated(plates):
+    """Packed plates that are to be packed again, as (path, a line on it or None).
 
-    Their modification time becomes the oldest there is, so that the published plates are newer.
-    Parameters of the rule would not do: Snakemake knows them only in the folder from which it packed, and
-    packed plates may be shared.
+    plates: [(path, what it is to be made from, see `origin`)]; None for one that belongs to no run in
+    particular, which counts as outdated by its format alone. Parameters of the rule would not do: Snakemake
+    knows them only in the folder from which it packed, and as long as nobody deletes `.snakemake`.
     """
-    for path in paths:
+    for path, text in plates:
         number = packed_format(path)
         if number not in (None, FORMAT):
-            with suppress(OSError):  # in a folder that can only be read, check_origin refuses it
-                os.utime(path, (0, 0))
-            yield f"{path}: packed in format {number} by another version; packing it again"
+            yield path, f"{path}: packed in format {number} by another version; packing it again"
+        elif number and text and differences(path, text):
+            yield path, None
 
 
 def check_origin(path, text):
@@ -89,6 +90,24 @@ def check_origin(path, text):
             f"{path}: was packed from {' and '.join(differ)} by another run; delete it, or give this run "
             "an atlas: packed_dir of its own"
         )
+    damaged = changed(path, ("obs", "var"))  # of which labels are made; X is read by `cellshuffle check`
+    if damaged:
+        raise InputError(
+            f"{path}: {' and '.join(damaged)} changed since it was packed; delete it to pack it again"
+        )
+
+
+@contextmanager
+def advising(paths):
+    """Add what to do to an InputError about one of these plates, where it is a packed one."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        about = next((path for path in paths if text.startswith(f"{path}: ")), None)
+        if about is None or "delete it" in text or packed_format(about) is None:
+            raise
+        raise InputError(f"{text}; delete it to pack it again") from None
 
 
 def differences(path, text):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.checksum import hasher, seal
 from cellshuffle.atlas.copying import copy_genes, copy_table
 from cellshuffle.atlas.h5ad import (
     matrix_format,
@@ -78,16 +79,18 @@ def pack_plate(
             _csc_to_csr(file, layer, readable, lambda share: part(share * n_cells))
         plate = Plate(readable, matrix_layer, workers, file=None if form == "csc" else file)
         indptr = _counted_pointers(plate, select, part) if twice else _row_pointers(plate, select)
-        if not _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part):
-            _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
+        digests = _write(file, plate, partial, layer, select, indptr, COUNT_TYPE, part)
+        if digests is None:
+            digests = _write(file, plate, partial, layer, select, indptr, plate.dtype, part)
         with open_hdf5(partial, "r+") as packed:
             packed.attrs[NAME] = note
+        seal(partial, digests)
 
 
 def _write(file, plate, path, layer, select, indptr, data_type, report):
     """Lay the file out through h5py, then write its two long arrays as plain bytes.
 
-    Returns whether all values fit: False when data_type is COUNT_TYPE and a value is no such count.
+    Returns the digests of these arrays; None when data_type is COUNT_TYPE and a value is no such count.
     """
     n_genes = plate.n_genes if select.genes is None else len(select.genes)
     types = data_type, index_type(n_genes)
@@ -96,20 +99,25 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
         copy_table(file, packed, "obs", select.rows)
         copy_genes(file, packed, layer, select)
     done = cells = 0
+    digests = {
+        f"X/{name}": hasher(t, [int(indptr[-1])]) for name, t in zip(("data", "indices"), types, strict=True)
+    }
     with open(path, "r+b") as out:
         for rows in _blocks(plate, select):
             data = rows.data
             data = as_counts(data) if data_type == COUNT_TYPE else data.astype(data_type)
             if data is None:
                 report(-cells)
-                return False
-            for part, offset in zip((data, rows.indices.astype(types[1])), offsets, strict=True):
+                return None
+            parts = data, rows.indices.astype(types[1])
+            for part, offset, digest in zip(parts, offsets, digests.values(), strict=True):
                 out.seek(offset + done * part.itemsize)
                 out.write(part.data)
+                digest.update(part.data)
             done += len(rows.data)
             cells += len(rows)
             report(len(rows))
-    return True
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def _blocks(plate, select):

@@ -10,7 +10,6 @@ import cellshuffle
 from cellshuffle.analysis.classes import COLUMNS
 from cellshuffle.analysis.comparison import METRICS
 from cellshuffle.analysis.convergence import last_rises
-from cellshuffle.files import read_json
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
 from cellshuffle.report import answers, code, html, orders, ranking
 from cellshuffle.report.convergence import TITLE, convergence
@@ -31,7 +30,7 @@ def answers_page(results, settings):
     seconds = results.totals["train_seconds"].mean()
     headline, reasons = answers.recommendation(table, speeds, baseline, seconds)
     strategy = answers.recommended(table, results.strategies, baseline, speeds)
-    n_test = read_json(results.files.scores[0])["n_test"]
+    n_test = results.n_test
     task = results.headline_task
     question, reasons_why = answers.why(results)
     header = ["Strategy", "Training cells per second", "Training time", "Waiting for data",

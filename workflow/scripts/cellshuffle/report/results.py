@@ -5,9 +5,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from cellshuffle.analysis.comparison import baseline_of, job_of, read_predictions, read_table
+from cellshuffle.analysis.comparison import (
+    COMPARISON_COLUMNS,
+    METRICS_COLUMNS,
+    baseline_of,
+    job_of,
+    read_predictions,
+    read_table,
+)
 from cellshuffle.analysis.convergence import read_history
-from cellshuffle.files import read_json
+from cellshuffle.files import read_json, readable_as
 
 
 def macro_f1(table, task=None):
@@ -35,7 +42,20 @@ class Results:
     @cached_property
     def warnings(self):
         """Lines on what the check of the input noticed, such as cells that are left out."""
-        return [line for path in getattr(self.files, "checked", []) for line in read_json(path)["warnings"]]
+        lines = []
+        for path in getattr(self.files, "checked", []):
+            checked = read_json(path)
+            with readable_as("what the check of the input noticed", path):
+                lines += map(str, checked["warnings"])
+        return lines
+
+    @cached_property
+    def n_test(self):
+        """Test cells of every training; `scores` has one metrics.json in a list."""
+        path = self.files.scores[0]
+        scores = read_json(path)
+        with readable_as("the scores of a training", path):
+            return int(scores["n_test"])
 
     @cached_property
     def loading(self):
@@ -58,25 +78,27 @@ class Results:
 
     @cached_property
     def metrics(self):
-        return read_table(self.files.metrics)
+        return read_table(self.files.metrics, METRICS_COLUMNS)
 
     @cached_property
     def comparison(self):
-        return read_table(self.files.comparison)
+        return read_table(self.files.comparison, COMPARISON_COLUMNS)
 
     @cached_property
     def linear(self):
         """The comparison of the linear model, where the run has trained it beside one with hidden layers."""
-        tables = [read_table(path) for path in getattr(self.files, "linear", [])]
+        tables = [read_table(path, COMPARISON_COLUMNS) for path in getattr(self.files, "linear", [])]
         return tables[0] if tables else None
 
     @cached_property
     def classes(self):
-        return read_table(self.files.classes)
+        return read_table(
+            self.files.classes, ("task", "class", "cells", "strategy", "precision", "recall", "f1")
+        )
 
     @cached_property
     def combinations(self):
-        return read_table(self.files.combinations)
+        return read_table(self.files.combinations, ("count", "weight"))
 
     @cached_property
     def published(self):
@@ -86,7 +108,7 @@ class Results:
     @cached_property
     def history(self):
         """history.csv of every training in one table, with columns strategy and seed in front."""
-        return read_history(self.files.history)
+        return read_history(self.files.history, self.tasks)
 
     @cached_property
     def totals(self):
@@ -105,12 +127,12 @@ class Results:
     @cached_property
     def entropy(self):
         """{strategy: entropy.csv}."""
-        return self._by_strategy(self.files.entropy)
+        return self._by_strategy(self.files.entropy, ("position", "plate"))
 
     @cached_property
     def draws(self):
         """{strategy: draws.csv}."""
-        return self._by_strategy(self.files.draws)
+        return self._by_strategy(self.files.draws, ("count", "drawn"))
 
     @cached_property
     def order(self):
@@ -125,14 +147,14 @@ class Results:
 
         Where `atlas: split` divides the plates, the files call the training side of plate 3 `3-train`.
         """
-        tables = self._by_strategy(self.files.plates)
+        tables = self._by_strategy(self.files.plates, ("position",))
         if self.config["atlas"].get("split"):
             for table in tables.values():
                 table.columns = table.columns.str.removesuffix("-train")
         return tables
 
-    def _by_strategy(self, paths):
-        return {s: pd.read_csv(path) for s, path in zip(self.strategies, paths, strict=True)}
+    def _by_strategy(self, paths, columns):
+        return {s: read_table(path, columns) for s, path in zip(self.strategies, paths, strict=True)}
 
     @cached_property
     def headline_task(self):

@@ -10,6 +10,7 @@ import json
 
 import numpy as np
 
+from cellshuffle.atlas.checksum import seal
 from cellshuffle.atlas.writer import write_h5ad
 from cellshuffle.simulation import design
 
@@ -28,7 +29,9 @@ SUBLIBRARIES, BEADS = 8, 192  # at least, a plate; barcodes of the second and th
 
 def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed):
     """Write plate `plate` (1, 2, ...) as h5ad; the other arguments are the config's `simulate`."""
-    columns, blocks = plate_parts(plate, cells_per_plate, genes, cell_lines, drugs, seed)
+    sizes = {"cells_per_plate": cells_per_plate, "genes": genes, "cell_lines": cell_lines, "drugs": drugs}
+    sizes["seed"] = seed
+    columns, blocks = plate_parts(plate, **sizes)
     write_h5ad(
         path,
         genes,
@@ -37,8 +40,9 @@ def simulate_plate(path, plate, cells_per_plate, genes, cell_lines, drugs, seed)
         columns,
         OBS_COLUMNS,
         blocks,
-        json.dumps({"plate": plate, "genes": genes, "drugs": drugs, "seed": seed}),
+        json.dumps(sizes | {"plate": plate, "made_from": design.made_from(sizes)}),
     )
+    seal(path)
 
 
 def gene_names(n_genes):

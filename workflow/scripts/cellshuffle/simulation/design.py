@@ -3,6 +3,7 @@
 import numpy as np
 
 from cellshuffle.atlas.writer import SIMULATED
+from cellshuffle.fingerprints import code_of, fingerprint
 
 CONTROL = "DMSO_TF"
 LOOKALIKE = f"Trametinib ({CONTROL} solvate)"  # a drug, in spite of its name
@@ -49,6 +50,21 @@ MIDPOINT = 0.1  # uM, median dose of half the effect
 def rng(seed, stream, number=0):
     """Random generator of one thing: `stream` is a constant above, `number` the code of the line, drug ..."""
     return np.random.default_rng([seed, stream, number])
+
+
+def made_from(sizes, plates=None):
+    """Fingerprint of the sizes of a simulated atlas and of the code that follows them.
+
+    plates: numbers of those that are simulated together, as Parquet files.
+    """
+    return fingerprint([sizes, plates, code_of("simulation", "atlas/writer")])
+
+
+def drug_table(sizes):
+    """Rows of the drug table of an atlas of these `sizes`, marked with what made them and what they hold."""
+    rows = drug_metadata(sizes["drugs"], sizes["seed"])
+    mark = f"{made_from(sizes)} {fingerprint(rows)}"
+    return [row | {SIMULATED: mark} for row in rows]
 
 
 def drug_names(n_drugs):
@@ -103,7 +119,7 @@ def drug_metadata(n_drugs, seed):
     return [
         {"drug": drug, "targets": "", "moa-broad": MECHANISMS[moa], "moa-fine": moa}
         | dict.fromkeys(unknown, "")
-        | {"pubchem_cid": "", SIMULATED: "yes"}
+        | {"pubchem_cid": ""}
         for drug, moa in zip(drug_names(n_drugs)[1:], fine, strict=True)
     ]
 

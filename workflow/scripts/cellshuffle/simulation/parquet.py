@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.checksum import seal_files
 from cellshuffle.atlas.parquet import BARCODE, ENSEMBL, GENE_TABLE, SYMBOL, TOKEN
 from cellshuffle.atlas.parquet_file import COUNTS, GENES, MARKER, arrow
 from cellshuffle.atlas.writer import SIMULATED
@@ -38,8 +39,13 @@ def simulate_parquet(folder, metadata, plates, cells_per_plate, genes, cell_line
                 parquet.write_table(table.slice(0, size), path, row_group_size=ROW_GROUP)
                 table, written = table.slice(size), written + 1
     Path(metadata).mkdir(parents=True, exist_ok=True)
-    for name, columns in _metadata(genes, drugs, seed, samples).items():
+    tables = _metadata(genes, drugs, seed, samples)
+    for name, columns in tables.items():
         parquet.write_table(arrow(folder).table(columns), Path(metadata) / name)
+    sizes = {"cells_per_plate": cells_per_plate, "genes": genes, "cell_lines": cell_lines, "drugs": drugs}
+    made_from = design.made_from(sizes | {"seed": seed}, list(plates))
+    seal_files(folder, Path(folder).glob("*.parquet"), made_from)
+    seal_files(metadata, [Path(metadata) / name for name in tables], made_from)
 
 
 def _tables(plate, cells_per_plate, genes, cell_lines, drugs, seed):

@@ -12,10 +12,9 @@ import torch
 import cellshuffle
 from cellshuffle.console import say
 from cellshuffle.files import atomic_write, sha256
+from cellshuffle.fingerprints import code_of
 from cellshuffle.training import distributed
-
-# Rooms whose code decides numbers: a checkpoint made by other code is not continued.
-DECIDING = ("atlas", "labels", "loading", "analysis", "training")
+from cellshuffle.training.settings import DECIDING
 
 
 def fingerprint(settings, files):
@@ -24,13 +23,8 @@ def fingerprint(settings, files):
     settings: JSON values (strategy, seed, learning rate, classes ...). files: those read by the job;
     labels and weights (.npy) count by content, plates by name, size and modification time.
     """
-    library = Path(cellshuffle.__file__).parent
-    modules = {
-        str(path.relative_to(library)): sha256(path)
-        for room in DECIDING
-        for path in sorted((library / room).glob("*.py"))
-    }
-    versions = modules | {
+    versions = {
+        "code": code_of(*DECIDING),
         "cellshuffle": cellshuffle.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -56,7 +50,7 @@ def save_checkpoint(path, fingerprint, state, losses):
     content = {name: getattr(state, name) for name in SAVED}
     content |= {"parameters": [parameter.detach() for parameter in state.parameters], "losses": losses}
     content |= {"adam": state.adam.state_dict(), "fingerprint": fingerprint}
-    with atomic_write(path) as partial, open(partial, "wb") as file:
+    with atomic_write(path, orphaned=True) as partial, open(partial, "wb") as file:
         torch.save(content, file)
 
 

@@ -13,14 +13,17 @@ import torch
 
 from cellshuffle.atlas.obs import where_of
 from cellshuffle.atlas.plates import Plates
+from cellshuffle.console import say
 from cellshuffle.errors import InputError, Stopped
-from cellshuffle.files import atomic_write, load_npy, read_json, save_npz, write_json, write_rows
+from cellshuffle.files import atomic_write, read_json, save_npz, write_json, write_rows
 from cellshuffle.labels.codes import code_type
+from cellshuffle.labels.stored import load_classes, load_labels, load_weights
 from cellshuffle.loading.samplers import is_sequential, is_weighted, sampler_of
+from cellshuffle.orphans import end_with_parent
 from cellshuffle.training import distributed
 from cellshuffle.training.checkpoint import fingerprint
 from cellshuffle.training.devices import device_of
-from cellshuffle.training.launch import MESSAGE_PREFIX
+from cellshuffle.training.launch import DETAIL, MESSAGE
 from cellshuffle.training.loop import Trainer
 from cellshuffle.training.settings import Execution, Recipe
 
@@ -40,8 +43,7 @@ def run_job(job):
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     recipe, execution = Recipe(**job["recipe"]), Execution(**job["execution"])
-    classes = read_json(job["labels"]["classes"])
-    labels = {split: load_npy(job["labels"][split]) for split in ("train", "test")}
+    classes = load_classes(job["labels"]["classes"])
     plates = {
         split: Plates(
             job["plates"][split],
@@ -55,8 +57,9 @@ def run_job(job):
         )
         for split in ("train", "test")
     }
+    labels = {split: load_labels(job["labels"][split], classes, len(plates[split])) for split in plates}
     weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
-    weights = load_npy(job["weights"]) if weighted else None
+    weights = load_weights(job["weights"], len(plates["train"])) if weighted else None
     codes = dict(zip(classes, labels["train"].T, strict=True))
     files = [
         *itertools.chain(*job["plates"].values()),
@@ -107,6 +110,7 @@ def _write(outputs, recipe, result, plates, classes, test_labels):
             "strategy": recipe.strategy,
             "seed": recipe.seed,
             "epochs": recipe.epochs,
+            "fingerprint": recipe.fingerprint(),
             "n_train": len(plates["train"]),
             "n_test": len(plates["test"]),
             "tasks": tasks,
@@ -116,18 +120,17 @@ def _write(outputs, recipe, result, plates, classes, test_labels):
     )
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # one of the processes of torchrun
+    end_with_parent()
     try:
         description = read_json(sys.argv[1])
         distributed.join(device_of(description["recipe"]["device"]))
         run_job(description)
         distributed.leave()
-    except (InputError, Stopped) as reason:
-        for line in str(reason).splitlines():
-            print(MESSAGE_PREFIX + line, file=sys.stderr, flush=True)
+    except BaseException as reason:
+        for_people = isinstance(reason, InputError | Stopped)
+        prefix, text = (MESSAGE, str(reason)) if for_people else (DETAIL, traceback.format_exc())
+        for line in text.splitlines():
+            say(prefix + line)
         # At once: to leave the group, a process waits for the others, which may wait for a sum of this one.
-        os._exit(1)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
         os._exit(1)

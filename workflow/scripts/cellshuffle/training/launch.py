@@ -1,6 +1,9 @@
 """Start a training: in this process, or with torchrun in several, on one node or on more."""
 
 import os
+import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,7 +14,10 @@ from cellshuffle.errors import InputError, Stopped
 from cellshuffle.files import write_json
 from cellshuffle.training.interruption import stop_signal
 
-MESSAGE_PREFIX = "cellshuffle: "  # of a line for a person from one of several processes
+# What begins a line of one of several processes: one for a person, one on a process that was killed; and
+# what is for the log alone, the tracebacks of the others and all that torchrun says itself.
+MESSAGE, KILLED, DETAIL = "cellshuffle: ", "cellshuffle, killed: ", "cellshuffle, detail: "
+OF_TORCHRUN = re.compile(r"[EW]\d{4} \d\d:\d\d:|\[rank\d+\]:|\*{20}|Setting OMP_NUM_THREADS")
 
 
 def wait_passively():
@@ -30,6 +36,8 @@ def launch(job, folder):
     job must run inside an allocation of SLURM. Raises InputError or Stopped with their lines.
     """
     world_size, nodes = job["recipe"]["world_size"], job["execution"]["nodes"]
+    if problem := missing_slurm(nodes):
+        raise InputError(problem)
     wait_passively()
     if world_size == 1:
         from cellshuffle.training.job import run_job
@@ -40,7 +48,7 @@ def launch(job, folder):
     write_json(description, job)
     library = str(Path(__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([library, *sys.path])}
-    messages = []  # for a person; what torchrun adds to them is of no use
+    said = {MESSAGE: [], KILLED: [], DETAIL: []}
     with (
         subprocess.Popen(
             [*torchrun(world_size, nodes, str(description)), str(description)],
@@ -51,14 +59,13 @@ def launch(job, folder):
         stop_signal(processes.terminate) as stop_requested,
     ):
         for line in processes.stderr:
-            if line.startswith(MESSAGE_PREFIX):
-                messages.append(line.removeprefix(MESSAGE_PREFIX).strip())
-            elif not messages:
+            prefix = DETAIL if OF_TORCHRUN.match(line) else next(filter(line.startswith, said), None)
+            if prefix is None:
                 sys.stderr.write(line)
+            else:
+                said[prefix].append(line.removeprefix(prefix).strip("\n"))
     if processes.returncode:
-        error = Stopped if stop_requested() else InputError
-        ended = f"torchrun ended with exit code {processes.returncode}"
-        raise error("\n".join(dict.fromkeys(messages)) or ended)
+        _fail(said, Stopped if stop_requested() else InputError, processes.returncode)
     description.unlink()
 
 
@@ -75,12 +82,44 @@ def check_processes(processes, device):
         raise InputError(f"training: world_size: {needed}, and it has {there}")
 
 
+def _fail(said, error, code):
+    """Raise an error with the reasons that the processes gave, else with all that they said, for the log."""
+    reasons = said[MESSAGE] or said[KILLED]
+    if not reasons and code < 0:
+        reasons = [
+            f"torchrun was killed by {signal.Signals(-code).name}; start again to go on from the checkpoint"
+        ]
+    if reasons:
+        raise error("\n".join(dict.fromkeys(reasons)))
+    story = [line for line in said[DETAIL] if line.strip()] or [""]
+    raise RuntimeError("\n".join([f"torchrun ended with exit code {code}: {story[-1]}", *story]))
+
+
+def missing_slurm(nodes):
+    """A line where no training can start on several nodes, since only SLURM can spread it; else None."""
+    if nodes == 1 or "SLURM_JOB_ID" in os.environ or _slurm_answers():
+        return None
+    return (
+        f"training: nodes: {nodes} needs SLURM, whose srun starts the processes, and there is none here; "
+        "train on one node (nodes: 1), or on a cluster (docs/cluster.md)"
+    )
+
+
+def _slurm_answers():
+    """Whether there is srun, and a cluster behind it."""
+    srun = shutil.which("srun")
+    if srun is None:
+        return False
+    sinfo = Path(srun).with_name("sinfo")
+    return not sinfo.exists() or not subprocess.run([sinfo], capture_output=True, check=False).returncode
+
+
 def torchrun(world_size, nodes, name):
     """The command, without its arguments, that runs cellshuffle.training.job in `world_size` processes.
 
     name: of the training; trainings that share a node meet at ports of their own.
     """
-    command = [sys.executable, "-m", "torch.distributed.run"]
+    command = [sys.executable, "-m", "cellshuffle.training.torchrun"]
     command += [f"--nproc-per-node={world_size // nodes}", "-m", "cellshuffle.training.job"]
     if nodes == 1:
         return [*command[:3], "--standalone", *command[3:]]

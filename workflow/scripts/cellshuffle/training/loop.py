@@ -19,7 +19,6 @@ from cellshuffle.training.model import criterion_of, heads_of, losses_and_gradie
 from cellshuffle.training.state import State, new_state
 
 GPU_CHECKS = 1000  # steps between two checks of a GPU's loss: each makes the host wait for it
-BLOCK = 2**22  # cells whose labels are checked at a time
 
 
 @dataclass
@@ -38,14 +37,12 @@ class Trainer:
     sampler: an scDataset strategy; recipe, execution: see training/settings.py; checkpoint: path,
     written every `checkpoint_minutes` and at the end of every epoch; fingerprint: of everything that
     decides the numbers, a checkpoint with another one is discarded.
-    Raises InputError when labels do not fit or the loss is not finite, Stopped after SIGTERM.
+    Raises InputError when the loss is not finite, Stopped after SIGTERM.
     """
 
     def __init__(self, train_data, test_data, classes, sampler, recipe, execution, checkpoint, fingerprint):
         torch.set_num_threads(execution.threads)
         torch.set_float32_matmul_precision("highest")  # whatever the environment says of TF32
-        for (plates, labels), split in ((train_data, "train"), (test_data, "test")):
-            check_labels(labels, len(plates), classes, split)
         self.test_data, self.recipe, self.execution = test_data, recipe, execution
         self.checkpoint, self.fingerprint = checkpoint, fingerprint
         self.heads = heads_of(classes)
@@ -162,24 +159,6 @@ def take_step(state, counts, codes, criterion, n_cells, previous):
         distributed.sum_over_ranks(parameter.grad)
     state.adam.step()
     state.losses += losses
-
-
-def check_labels(labels, n_cells, classes, split):
-    """Raise InputError unless every one of `n_cells` has a code of a class for every task."""
-    if labels.shape != (n_cells, len(classes)):
-        raise InputError(
-            f"labels/{split}.npy: {labels.shape[0]} cells and {labels.shape[1]} tasks, but the plates have "
-            f"{n_cells} cells and the config {len(classes)} tasks; delete it to make it again"
-        )
-    limits = np.array([len(names) for names in classes.values()])
-    for low in range(0, n_cells, BLOCK):
-        wrong = (labels[low : low + BLOCK] >= limits) | (labels[low : low + BLOCK] < 0)
-        if wrong.any():
-            cell, task = np.argwhere(wrong)[0]
-            raise InputError(
-                f"labels/{split}.npy: cell {low + cell} has code {labels[low + cell, task]} for task "
-                f"'{list(classes)[task]}', which has {limits[task]} classes; delete it to make it again"
-            )
 
 
 def check_finite(losses, step, recipe):

@@ -1,10 +1,14 @@
 """What a training is asked to do: what decides its numbers, and what decides only its speed."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
+import cellshuffle
+from cellshuffle.fingerprints import code_of, fingerprint
 from cellshuffle.loading.samplers import LOADING, loading_of
 
 PREFETCH = 32  # batches prepared ahead, where a thread is free for it
+# Rooms whose code decides numbers: a checkpoint made by other code is not continued.
+DECIDING = ("atlas", "labels", "loading", "analysis", "training")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Recipe:
             **loading_of(entry, training),
             **{name: training[name] for name in names},
         )
+
+    def fingerprint(self) -> str:
+        """Of the recipe and the code that follows it: kept with the scores."""
+        return fingerprint([asdict(self), cellshuffle.__version__, code_of(*DECIDING)])
 
 
 @dataclass(frozen=True)
