@@ -1,7 +1,7 @@
 """A run whose model has hidden layers: as one of plain torch, with the linear model beside it."""
 
 import pytest
-from cellshuffle.analysis.comparison import METRICS_COLUMNS, read_table
+from cellshuffle.analysis.comparison import COMPARISON_COLUMNS, METRICS_COLUMNS, read_table
 from independent import equals_plain_torch
 from runs import SMALL, fails, on_existing_atlas, snakemake
 
@@ -36,7 +36,7 @@ def test_the_linear_model_beside_it_is_that_of_a_linear_run(small_run, run):
             assert beside.read_bytes() == alone.read_bytes(), (strategy, name)
     metrics = read_table(small_run / "results/small/metrics.csv", METRICS_COLUMNS)
     means = metrics.groupby(["strategy", "task", "metric"])["value"].mean()
-    for row in read_table(run / "linear/comparison.csv").itertuples():
+    for row in read_table(run / "linear/comparison.csv", COMPARISON_COLUMNS).itertuples():
         assert row.mean == pytest.approx(means[row.strategy, row.task, row.metric])
     assert not list(run.rglob("checkpoint.pt"))
 
