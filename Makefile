@@ -50,9 +50,9 @@ reference: env
 plan: env
 	@$(RUN) > /dev/null && $(SNAKEMAKE) -- plan
 
-# A configuration draft for a folder of h5ad files: `make config ATLAS=folder`, CONFIG=... names the file.
+# A configuration draft for a folder of plates (h5ad, zarr, Parquet): `make config ATLAS=folder`, CONFIG=... names the file.
 config: env
-	@$(BIN)/python workflow/scripts/draft_config.py $(call quoted,$(or $(ATLAS),$(error say where the h5ad files are: make config ATLAS=folder))) $(if $(filter command line,$(origin CONFIG)),$(call quoted,$(CONFIG)))
+	@$(BIN)/python workflow/scripts/draft_config.py $(call quoted,$(or $(ATLAS),$(error say where the plates are: make config ATLAS=folder))) $(if $(filter command line,$(origin CONFIG)),$(call quoted,$(CONFIG)))
 
 env: $(VENV)/.complete
 

@@ -152,7 +152,7 @@ class Clone:
         screen = self.folder / "data/screen/screen.h5ad"
         write_atlas(screen, counts_of(90, 30), obs_of(90, **kinds), "csc", "counts", "gzip")
         for seed, plate in enumerate(("liver", "lung")):
-            path = self.folder / f"path/to/h5ad/files/{plate}.h5ad"
+            path = self.folder / f"path/to/plates/{plate}.h5ad"
             write_atlas(path, counts_of(90, 30, seed), obs_of(90, seed, **kinds))
 
     def run(self, line):

@@ -1,8 +1,10 @@
 """`make config` drafts a configuration that fits the files, passes the schema and says what it saw."""
 
+import shutil
 import subprocess
 import sys
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -10,10 +12,14 @@ import yaml
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.configuration import schema as configuration
 from cellshuffle.configuration.consistency import inconsistencies
+from cellshuffle.configuration.run import Run
 from cellshuffle.errors import InputError
+from cellshuffle.inspection.atlas import check_atlas
 from cellshuffle.planning.draft import draft
-from cellshuffle.planning.names import name_pattern
+from cellshuffle.planning.plates import name_pattern
 from cellshuffle.planning.proportions import proposed
+from cellshuffle.simulation.counts import simulate_plate
+from cellshuffle.simulation.parquet import simulate_parquet
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import REPOSITORY, SCHEMA, snakemake
@@ -199,7 +205,7 @@ def test_no_column_that_all_files_have(tmp_path):
 
 
 def test_what_cannot_be_used_is_said_in_a_line(tmp_path):
-    with pytest.raises(InputError, match=r"has no \*\.h5ad files"):
+    with pytest.raises(InputError, match=r"has no \*\.h5ad files, zarr stores or Parquet files: it is empty"):
         draft(tmp_path)
     write_atlas(tmp_path / "all.h5ad", counts_of(60, 20), obs_of(60, n=(range(60), "integer")))
     config, text = read(tmp_path)
@@ -213,7 +219,7 @@ def test_what_is_no_folder_of_h5ad_files_is_told_so(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/matrix.mtx").write_text("")
     (tmp_path / "other/._p1.h5ad").write_text("")
-    cases[tmp_path / "other"] = r"has no \*.h5ad files \(it has matrix.mtx\); convert them"
+    cases[tmp_path / "other"] = r"has no .* \(it has matrix.mtx\); convert them"
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed/p1.h5ad.gz").write_text("")
     cases[tmp_path / "packed"] = "p1.h5ad.gz is compressed or not complete"
@@ -231,9 +237,70 @@ def test_files_that_differ_in_genes_or_matrices_are_told_so(tmp_path):
         write_atlas(
             tmp_path / f"p{plate}.h5ad", counts_of(60, n_genes, plate), obs, place="counts" * (plate == 1)
         )
-    text = read(tmp_path)[1]
-    assert f"THE GENES DIFFER, so a run will be refused: {tmp_path}/p3.h5ad: 19 genes, but" in text
+    config, text = read(tmp_path)
+    assert "# 1 of 3 files differ from p1.h5ad in their genes or the order of these." in text
+    assert "the 19 genes that all have; `union` would keep all 20" in text
+    assert config["atlas"]["align"] == "intersection"
     assert "p2.h5ad has no matrix counts, which p1.h5ad has" in text
+    other = anndata.read_h5ad(tmp_path / "p2.h5ad")
+    other.var_names = [f"other{k}" for k in range(20)]
+    other.write_h5ad(tmp_path / "p2.h5ad")
+    config, text = read(tmp_path)
+    assert config["atlas"]["align"] == "none"
+    assert f"THE GENES DIFFER, so a run will be refused: {tmp_path}/p2.h5ad: none of its 20 genes" in text
+
+
+@pytest.fixture(scope="module")
+def in_all_forms(tmp_path_factory):
+    """Folders of the same 3 x 300 cells: h5ad, zarr stores, stores in archives, Parquet files."""
+    folder = tmp_path_factory.mktemp("forms")
+    sizes = {"cells_per_plate": 300, "genes": 40, "cell_lines": 3, "drugs": 12, "seed": 0}
+    simulate_parquet(folder / "parquet/data", folder / "parquet/metadata", [1, 4, 5], **sizes)
+    for name in ("h5ad", "zarr", "zip"):
+        (folder / name).mkdir()
+    for plate in (1, 4, 5):
+        simulate_plate(folder / f"h5ad/plate{plate}.h5ad", plate, **sizes)
+        cells = anndata.read_h5ad(folder / f"h5ad/plate{plate}.h5ad")
+        cells.write_zarr(folder / f"zarr/plate{plate}.zarr")
+        shutil.make_archive(
+            folder / f"zip/plate{plate}.zarr", "zip", root_dir=folder / f"zarr/plate{plate}.zarr"
+        )
+    return folder
+
+
+FORMS = {  # words on it, plate_file, plates
+    "h5ad": ("3 h5ad files", "plate{plate}.h5ad", [1, 4, 5]),
+    "zarr": ("3 zarr stores", "plate{plate}.zarr", [1, 4, 5]),
+    "zip": ("3 zarr stores", "plate{plate}.zarr.zip", [1, 4, 5]),
+    "parquet": ("1 folder of Parquet files", "data", ["plate1", "plate4", "plate5"]),
+    "parquet/data": ("1 folder of Parquet files", "data", ["plate1", "plate4", "plate5"]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_plates_is_recognised(in_all_forms, form):
+    """And what is drafted for it passes the check of the input."""
+    words, pattern, plates = FORMS[form]
+    config, text = read(in_all_forms / form)
+    assert f"Drafted from {words} with 900 cells and 40 genes" in text
+    atlas = config["atlas"]
+    assert atlas["plate_file"] == pattern and atlas["dir"] == str(in_all_forms / form.split("/")[0])
+    assert atlas["train_plates"] + atlas["test_plates"] == plates
+    assert atlas.get("plate_column") == ("plate" if pattern == "data" else None)
+    columns = {task["column"] for task in config["tasks"].values()}
+    assert {"drug", "cell_line_id" if pattern == "data" else "cell_line"} <= columns
+    errors, _, checked = check_atlas(Run(config).check_request())
+    assert not errors and sum(plate["n_cells"] for plate in checked) == 900
+
+
+def test_a_folder_of_several_forms_is_drafted_for_one(in_all_forms, tmp_path):
+    shutil.copytree(in_all_forms / "zarr/plate1.zarr", tmp_path / "plate1.zarr")
+    shutil.copy(in_all_forms / "h5ad/plate4.h5ad", tmp_path)
+    config, text = read(tmp_path)
+    assert config["atlas"]["plate_file"] == "plate4.h5ad"
+    assert "# Left out: 1 zarr store beside them." in text
+    with pytest.raises(InputError, match=f"is a zarr store; give the folder it is in: ATLAS={tmp_path}"):
+        draft(tmp_path / "plate1.zarr")
 
 
 def test_all_strategies_are_written_out(tmp_path):

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -246,6 +247,26 @@ def test_this_machine_is_measured_and_the_plan_says_everything(atlas, tmp_path):
         assert word in text
 
 
+def test_packing_is_priced_by_the_form_of_the_plates(tmp_path, monkeypatch):
+    """The first cells of a zarr store are packed, not those of a made-up h5ad."""
+    write_atlas(tmp_path / "p1.h5ad", counts_of(60, 20), obs_of(60, line=(["A", "B"], "categorical")))
+    anndata.read_h5ad(tmp_path / "p1.h5ad").write_zarr(tmp_path / "p1.zarr")
+    request = request_for(tmp_path, {"p1": "train"})
+    request["plates"][0]["source"] = str(tmp_path / "p1.zarr")
+    packed = []
+
+    def noted(source, *arguments):
+        packed.append(str(source))
+        pack_plate(source, *arguments)
+
+    monkeypatch.setattr("cellshuffle.planning.calibration.pack_plate", noted)
+    monkeypatch.setattr("cellshuffle.planning.calibration.SECONDS", 0.01)
+    (tmp_path / "block").mkdir()
+    found = survey(request)
+    rates = calibrate(found, STRATEGIES, TRAINING, tmp_path / "block")
+    assert packed[0] == str(tmp_path / "p1.zarr") and rates["pack"] > 0 and not found.can_be_unpacked
+
+
 def test_risks_name_what_goes_wrong(atlas):
     folder, _ = atlas
     found = survey(request_for(folder, PLATES))
@@ -304,14 +325,16 @@ def test_an_absent_atlas_is_an_error_unless_its_sizes_are_published(tmp_path):
         survey(request_for(tmp_path, PLATES))
 
 
-def test_full_tahoe_is_planned_without_its_files(tmp_path):
-    """config/tahoe.yaml as it is, for the full-size facts of the published atlas."""
-    config = yaml.safe_load((REPOSITORY / "config/tahoe.yaml").read_text())
+@pytest.mark.parametrize("name", ["tahoe", "tahoe_parquet"])
+def test_full_tahoe_is_planned_without_its_files(tmp_path, name):
+    """config/tahoe.yaml, and that of its Parquet files, as they are: the full-size facts of the atlas."""
+    config = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
     done = snakemake(tmp_path, config, "--quiet", "all", "--", "plan")
     for word in ("95.6 million to train on", "5,050,000 to test on", "62,710", "drug 380 classes",
                  "846 GB for packed plates", "true_weighted", "at most 19,000"):  # fmt: skip
         assert word in done.stdout
-    assert TAHOE["cells"] == 100_648_790 and not os.path.exists(tmp_path / "results/tahoe/packed")
+    assert TAHOE["cells"] == 100_648_790 and not os.path.exists(tmp_path / f"results/{name}/packed")
+    assert (", or pack: false" in done.stdout) == (name == "tahoe")  # Parquet is always packed
 
 
 def test_simulated_atlas_is_planned_before_it_exists(tmp_path):

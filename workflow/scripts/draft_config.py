@@ -1,4 +1,4 @@
-"""A folder of h5ad files in; a configuration draft for them out: `make config ATLAS=folder`."""
+"""A folder of plates in; a configuration draft for them out: `make config ATLAS=folder`."""
 
 import shlex
 import sys

@@ -261,6 +261,7 @@ def _compare_sources(usable, findings):
 def _disk_problems(plates):
     """Lines on disks without room for the plates still to be packed, and for the largest rows file."""
     packed, rows = Counter(), Counter()
+    are_h5ad = all(plate.entry["source"].endswith(".h5ad") for plate in plates)  # others are always packed
     for plate in plates:
         path = plate.entry["packed"]
         if path and not os.path.exists(path):
@@ -272,5 +273,5 @@ def _disk_problems(plates):
         if size > free:
             yield (
                 f"{folder}: packing the plates needs about {size / 1e9:.3g} GB, but {free / 1e9:.3g} GB are "
-                "free; make space, set atlas: packed_dir to a larger disk, or atlas: pack: false"
+                f"free; make space, or set atlas: packed_dir to a larger disk{', or pack: false' * are_h5ad}"
             )

@@ -1,4 +1,4 @@
-"""A configuration draft for a folder of h5ad files, as text with what was seen in comments."""
+"""A configuration draft for a folder of plates, as text with what was seen in comments."""
 
 import itertools
 import json
@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cellshuffle.atlas.genes import RULES, common_genes
 from cellshuffle.atlas.h5ad import matrix_layers, matrix_name, readable
 from cellshuffle.atlas.opening import open_plate
-from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.tables import gene_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import inspect_matrix
 from cellshuffle.planning import division, tasks
 from cellshuffle.planning.columns import columns_of_some_files, read_columns
-from cellshuffle.planning.names import find_plates
+from cellshuffle.planning.plates import FORMS, find_plates
 from cellshuffle.planning.proportions import STEPS, proposed
 from cellshuffle.planning.survey import matrix_shape
 
@@ -41,14 +41,18 @@ FILL_IN = "FILL_IN"  # a task's column, where none is proposed
 
 
 def draft(folder, run=None):
-    """Text of a configuration for the h5ad files in `folder`.
+    """Text of a configuration for the plates in `folder`: h5ad files, zarr stores, folders of Parquet files.
 
     run: name of the run; None names it after the folder, unless a run of the repository is called so.
     Raises InputError when there are none, or no obs column that all of them have.
     """
     folder = Path(folder)
-    files, pattern, plates = find_plates(folder)
+    found = find_plates(folder)
+    files, plates = found.files, found.names
     cells, genes, layers, problems = _describe_matrices(files)
+    aligned, unmatched = _align(genes)
+    problems += unmatched
+    problems += [f"Left out: {n} {FORMS[form][n > 1]} beside them." for form, n in found.beside.items()]
     columns = read_columns(files, plates)
     proposal = division.propose(files, plates, cells, columns)
     chosen, others = tasks.choose(files, tasks.candidates(columns.values(), proposal))
@@ -56,18 +60,19 @@ def draft(folder, run=None):
     named = [name for name in layers if name.lower() in ("counts", "raw_counts")]
     layer = next(iter(named if named or "X" in layers else layers), None)
     lines = [
-        f"# Drafted from {len(files)} h5ad file{'s' * (len(files) > 1)} with {sum(cells):,} cells and "
-        f"{genes:,} genes; every key is explained in config/README.md.",
+        f"# Drafted from {found.words()} with {sum(cells):,} cells and {len(genes[0][1]):,} genes; every key "
+        "is explained in config/README.md.",
         "# Look at what is proposed, above all the tasks and what is tested on, and change it.",
         *(f"# {one_line(problem)}" for problem in problems),
         f"run: {scalar(_run_name(run or folder.resolve().name))}",
         "atlas:",
-        f"  dir: {scalar(folder)}",
-        f"  plate_file: {scalar(pattern)}",
+        f"  dir: {scalar(found.folder)}",
+        f"  plate_file: {scalar(found.pattern)}",
         *_division(proposal, plates),
         "  # Matrices of the first file, by a sample of their values. null is X, raw is raw/X, else a layer.",
         *(f"  #   {one_line(name)}: {one_line(words)}" for name, (_, words) in layers.items()),
         f"  layer: {scalar(layer)}",
+        *aligned,
         *_column_lines(files, columns),
         *_tasks(chosen, others),
         *_weights(files, chosen, n_train / sum(cells)),
@@ -78,25 +83,43 @@ def draft(folder, run=None):
 
 
 def _describe_matrices(files):
-    """(cells of each file, genes, {matrix of the first file: (whether it holds counts, words)}, problems)."""
-    cells, matrices, problems, names = [], {}, [], None
+    """What files hold, matrix by matrix.
+
+    Returns the cells of each, (path, genes) of each, {matrix of the first file: (whether it holds counts,
+    words)}, and problems.
+    """
+    cells, genes, matrices, problems = [], [], {}, []
     for path in files:
         with open_plate(path) as file, readable(path):
             layers = matrix_layers(file)
             first = layers[0] if layers else None
             cells.append(matrix_shape(path, first)[0])
-            own = gene_names(file, first)
-            if names is None:
-                names, matrices = own, {name or "X": _describe_matrix(file, name) for name in layers}
-            try:
-                check_same_genes(files[0], names, path, own)
-            except InputError as error:
-                problems.append(f"THE GENES DIFFER, so a run will be refused: {error}.")
+            genes.append((path, gene_names(file, first)))
+            matrices = matrices or {name or "X": _describe_matrix(file, name) for name in layers}
             lacking = matrices.keys() - {name or "X" for name in layers}
             problems += [f"{path.name} has no matrix {name}, which {files[0].name} has." for name in lacking]
     if problems:
         problems.append("Make the files agree first, as docs/own_atlas.md says.")
-    return cells, len(names), matrices, problems
+    return cells, genes, matrices, problems
+
+
+def _align(genes):
+    """(lines of the atlas section, problems) where the genes of plates differ; genes: (path, names) each."""
+    first, names = genes[0]
+    others = [path for path, own in genes if not np.array_equal(own, names)]
+    if not others:
+        return [], []
+    try:
+        shared, every = (len(common_genes(to, genes).names) for to in RULES)
+    except InputError as error:
+        return [], [f"THE GENES DIFFER, so a run will be refused: {error}."]
+    return [
+        f"  # {len(others)} of {len(genes)} files differ from {one_line(first.name)} in their genes or the "
+        "order of these. Packing brings them to",
+        f"  # the {shared:,} genes that all have; `union` would keep all {every:,}, with zeros for those "
+        "that a file lacks.",
+        "  align: intersection",
+    ], []
 
 
 def _describe_matrix(file, layer):

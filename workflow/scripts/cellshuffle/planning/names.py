@@ -1,11 +1,7 @@
-"""What the field calls things: kinds of obs columns, no value, sides of a split; names of files."""
+"""What the field calls things: kinds of obs columns, no value, sides of a split."""
 
 import itertools
 import re
-
-from cellshuffle.atlas.h5ad import h5ad_files
-from cellshuffle.errors import InputError
-from cellshuffle.phrasing import natural_key
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")  # what the schema does not allow in the name of a plate
 
@@ -102,67 +98,3 @@ def side_of(value):
     word = re.sub(r"[\W_\d]+", "", value.lower())
     sides = {"train": TRAIN_WORDS, "validation": VALIDATION_WORDS, "test": TEST_WORDS}
     return next((side for side, known in sides.items() if word in known), None)
-
-
-def find_plates(folder):
-    """(h5ad files, plate_file pattern, plates) of a folder; InputError says why there are none."""
-    if not folder.exists():
-        raise InputError(f"{folder}: there is no such folder; ATLAS is the folder of the h5ad files")
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give the folder it is in: ATLAS={folder.parent}")
-    files = sorted(h5ad_files(folder), key=lambda path: natural_key(path.name))
-    if not files:
-        raise InputError(f"{folder}: has no *.h5ad files{_instead(folder)}")
-    for path in files:
-        if UNPRINTABLE.search(path.name) or set(path.name) & set("{}"):
-            raise InputError(f"{str(path)!r}: has braces or control characters in its name; rename the file")
-    return files, *name_pattern([path.name for path in files])
-
-
-def _instead(folder):
-    """What a folder without h5ad files has."""
-    below = sorted(
-        {path.parent for path in h5ad_files(folder, "*/*.h5ad")}, key=lambda path: natural_key(path.name)
-    )
-    if below:
-        more = f" (and {len(below) - 1} more)" if len(below) > 1 else ""
-        return f", but {below[0]} has{more}; give that: ATLAS={below[0]}"
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    if not names:
-        return ": it is empty"
-    packed = [name for name in names if ".h5ad." in name.lower()]
-    if packed:
-        return f"; {packed[0]} is compressed or not complete: decompress it (gunzip) or load it anew first"
-    return f" (it has {', '.join(names[:3])}{', ...' * (len(names) > 3)}); convert them to h5ad with anndata"
-
-
-def name_pattern(names):
-    """(plate_file pattern, plates) of file names: what they have in common, and where they differ.
-
-    Letters before a number belong to its name, as in C144, but for the word plate: numbers alone stay
-    numbers, so that a plate is 3 and not "3".
-    """
-    if len(names) == 1:
-        return names[0], ["all"]
-    start = _common(names)
-    end = _common([name[len(start) :][::-1] for name in names])[::-1]
-    start = re.sub(r"\d+$", "", start)  # plate1 and plate10 have "plate" in common, not "plate1"
-    end = re.sub(r"^\d+", "", end)
-    numbers = all(name[len(start) : len(name) - len(end)].isdecimal() for name in names)
-    if not numbers or not re.search(r"(^|[^A-Za-z])(plate)?$", start, re.IGNORECASE):
-        start = re.sub(r"[A-Za-z0-9]+$", "", start)  # liver and lung have no "l" in common
-    if not numbers:
-        end = re.sub(r"^[A-Za-z0-9]+", "", end)
-    plates = [name[len(start) : len(name) - len(end)] for name in names]
-    if not all(re.match(r"[^\W_]", plate) for plate in plates):
-        start, end, plates = "", ".h5ad", [name.removesuffix(".h5ad") for name in names]
-    pattern = f"{start}{{plate}}{end}"
-    if all(str(int(plate)) == plate for plate in plates if plate.isdigit()):
-        plates = [int(plate) if plate.isdigit() else plate for plate in plates]
-    return pattern, plates
-
-
-def _common(names):
-    """Longest common beginning."""
-    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
-    return "".join(letters[0] for letters in same)

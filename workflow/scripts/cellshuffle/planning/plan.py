@@ -114,9 +114,10 @@ def risks(survey, costs, config, device):
     """Sentences about what can go wrong, the worst first."""
     texts = [f"The run will be refused: {problem}" for problem in survey.problems]
     if costs["disk"] > costs["disk_free"]:
+        otherwise = ", or pack: false (slower)" if survey.can_be_unpacked else ""
         texts.append(
             f"The disk is too small: packing needs {size(costs['disk'])}, {size(costs['disk_free'])} "
-            "are free. Set atlas: packed_dir to another disk, or pack: false (slower)."
+            f"are free. Set atlas: packed_dir to another disk{otherwise}."
         )
     if costs["jobs_at_once"] * costs["memory"] > costs["machine_memory"]:
         texts.append(

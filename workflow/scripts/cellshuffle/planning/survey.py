@@ -1,6 +1,7 @@
 """What an atlas holds, counted from its files without reading the matrix, or from published sizes."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,15 +18,15 @@ from cellshuffle.labels.lookup import read_lookup
 from cellshuffle.packing.format import FORMAT
 from cellshuffle.packing.origin import packed_format
 
-# Tahoe-100M as published: 14 plates of 4.7 to 10.5 million cells, 314 GB of h5ad. Plate 14 alone is
-# tested on; the others are taken to be equally large.
+# Tahoe-100M as published: 14 plates of 4.7 to 10.5 million cells, as h5ad (314 GB) and as Parquet, where the
+# column of cell lines is cell_line_id. Plate 14 alone is tested on; the others are taken to be equally large.
 TAHOE = {
-    "name": "Tahoe100M",
+    "name": "tahoe100m",  # in a path, without case, - and _
     "cells": 100_648_790,
     "genes": 62_710,
     "test_plate": 5_050_000,
     "nonzeros": 2_100,
-    "classes": {"cell_line": 50, "drug": 380, "moa-broad": 4, "moa-fine": 27},
+    "classes": {"cell_line": 50, "cell_line_id": 50, "drug": 380, "moa-broad": 4, "moa-fine": 27},
 }
 
 
@@ -45,6 +46,8 @@ class Survey:
     problems: list = field(default_factory=list)  # lines: why a run would be refused
     notes: list = field(default_factory=list)  # lines on cells that are left out, and the like
     possible_combinations: int = 0
+    layer: str | None = None  # the matrix that is read
+    can_be_unpacked: bool = True  # whether all plates are h5ad: others are always packed
 
 
 def survey(request, simulate=None):
@@ -53,12 +56,18 @@ def survey(request, simulate=None):
     request: see inspection.atlas.inspect_atlas; simulate: the sizes of a simulated atlas. Raises
     InputError when a plate cannot be read, or is not there and neither simulated nor one of Tahoe-100M.
     """
+    atlas = _surveyed(request, simulate)
+    atlas.can_be_unpacked = all(plate["source"].endswith(".h5ad") for plate in request["plates"])
+    return atlas
+
+
+def _surveyed(request, simulate):
     missing = [p["source"] for p in request["plates"] if not Path(p["source"]).exists()]
     if not missing:
         return _of_files(request)
     if simulate:
         return _expected(request, _simulated(simulate), "as it will be simulated")
-    if TAHOE["name"] in missing[0]:
+    if TAHOE["name"] in re.sub("[-_]", "", missing[0].lower()):
         return _expected(request, TAHOE, "published sizes: the files are not here")
     raise InputError(f"{missing[0]}: there is no such plate (and {len(missing) - 1} more)")
 
@@ -79,7 +88,7 @@ def _expected(request, facts, words):
     """The Survey of an atlas of known sizes, whose files are not there."""
     atlas = Survey(words, n_genes=facts["genes"], nonzeros=facts["nonzeros"])
     for plate in request["plates"]:
-        is_test = plate["plate"] == "14" or plate["split"] == "test"
+        is_test = plate["plate"].removeprefix("plate") == "14" or plate["split"] == "test"
         size = facts["test_plate"] if is_test else (facts["cells"] - facts["test_plate"]) // 13
         used, limit = atlas.cells[plate["split"]], request["max_cells"][plate["split"]]
         atlas.cells[plate["split"]] += cells_kept(size, used, limit)
@@ -108,7 +117,7 @@ def _of_files(request):
     atlas.to_pack = sum(plate.n_cells for plate in plates if not _is_packed(plate.entry))
     n_cells = sum(plate.n_cells for plate in plates)
     atlas.nonzeros = sum(plate.n_values() for plate in plates) / max(n_cells, 1)
-    atlas.files = [plate.entry["source"] for plate in plates]
+    atlas.files, atlas.layer = [plate.entry["source"] for plate in plates], request["layer"]
     atlas.n_classes, atlas.unseen = n_classes, census.only_in_test()
     atlas.notes = notes_of(plates, census)
     atlas.possible_combinations = math.prod(map(census.n_classes, request["balance"]))
