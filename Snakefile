@@ -29,6 +29,10 @@ if not cached_config:
     include: "workflow/rules/train.smk"
     include: "workflow/rules/diversity.smk"
 
+    if REWRITTEN:
+
+        include: "workflow/rules/rewrite.smk"
+
 
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures.smk"

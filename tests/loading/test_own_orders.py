@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import InputError
+from cellshuffle.loading.coverage import coverage
 from cellshuffle.loading.loader import Loader
 from cellshuffle.loading.minibatches import cell_order, fetch_order
-from cellshuffle.loading.order_file import coverage
 from cellshuffle.loading.orders import PlateSizes
 from cellshuffle.loading.samplers import sampler
 from hypothesis import given, settings

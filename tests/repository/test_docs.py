@@ -228,6 +228,9 @@ def test_the_table_of_rooms_is_what_is_there():
         named.setdefault(room, set()).update(re.findall(r"`(\w+)`", modules))
     there = {"": {path.stem for path in library.glob("*.py")} - {"__init__"}}
     for room in sorted(path for path in library.iterdir() if (path / "__init__.py").exists()):
-        there[room.name] = {p.stem for p in room.iterdir() if not p.name.startswith("__")}
+        there[room.name] = {p.stem for p in room.iterdir() if p.suffix in ("", ".py")} - {
+            "__init__",
+            "__pycache__",
+        }
     assert named == there
     assert set(there) - {""} <= {path.name for path in (REPOSITORY / "tests").iterdir()}

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 from cellshuffle.loading.minibatches import cell_order
 from cellshuffle.loading.samplers import sampler_of
 from runs import SMALL, finished, numbers, on_existing_atlas, prepare, snakemake, training_files
@@ -24,13 +25,19 @@ def test_a_recorded_order_trains_as_its_sampler_did(small_run, tmp_path):
     config = on_existing_atlas(small_run, atlas={"pack": False}, training={"seeds": [0]})
     file = {"sampler": "OrderFile", "path": "order.npy"}
     config["strategies"] = {NAME: file, "drawn": SMALL["strategies"][NAME]}
+    config["strategies"]["store"] = {"sampler": "PreShuffled", "chunk_size": 8}
     diversity = tmp_path / "results/small/diversity"
-    snakemake(tmp_path, config, *TRAINED, f"results/small/diversity/{NAME}/entropy.csv")
+    others = ["rewrite.csv", f"diversity/{NAME}/entropy.csv"]
+    snakemake(tmp_path, config, *TRAINED, *(f"results/small/{name}" for name in others))
     for name in ("metrics.json", "predictions.npz", "model.pt"):
         path = TRAINED[0].replace("metrics.json", name)
         assert numbers(tmp_path / path) == numbers(small_run / path), name
     for table in (diversity / NAME).iterdir():
         assert table.read_bytes() == (diversity / "drawn" / table.name).read_bytes(), table.name
+    (rewritten,) = pd.read_csv(tmp_path / "results/small/rewrite.csv").to_dict("records")
+    assert rewritten["cells"] == rewritten["measured_cells"] == 1200
+    assert rewritten["seconds"] == rewritten["measured_seconds"] > 0
+    assert not list(tmp_path.rglob("rewriting.partial"))
     checked = json.loads((tmp_path / "results/small/checked.json").read_text())
     assert not [line for line in checked["warnings"] if "order file" in line]
     # Another file in its place, even one of the same time, is trained on.

@@ -34,6 +34,7 @@ rule draw_figures:
         combinations="<run>/weights/combinations.csv",
         classes="<run>/classes.csv",
         loading=LOADING if config["sweep"] else [],
+        rewrite=REWRITTEN,
     output:
         **figure_outputs(FIGURES_OF_TABLES),
     log:
@@ -78,6 +79,7 @@ rule summary:
         checked=CHECKED,
         linear=LINEAR,
         loading=LOADING,
+        rewrite=REWRITTEN,
         comparison_figure="<run>/figures/comparison.svg",
         differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",

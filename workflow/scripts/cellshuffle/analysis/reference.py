@@ -22,6 +22,7 @@ KEPT = [
     "train/*/seed*/history.csv",
     "train/*/seed*/predictions.npz",
     "diversity/*/*.csv",
+    "rewrite.csv",
 ]
 
 

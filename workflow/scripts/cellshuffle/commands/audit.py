@@ -13,8 +13,8 @@ from cellshuffle.configuration.run import Run
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import plate_labels
 from cellshuffle.labels.lookup import read_lookups, with_labels
+from cellshuffle.loading.coverage import coverage
 from cellshuffle.loading.minibatches import cell_order
-from cellshuffle.loading.order_file import coverage
 from cellshuffle.loading.orders import PlateSizes
 from cellshuffle.loading.samplers import sampler_of, strategy_schemas, sweep_prefixes
 from cellshuffle.packing.origin import check_origin, origin

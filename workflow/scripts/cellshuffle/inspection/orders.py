@@ -1,7 +1,7 @@
 """Order files, looked at before a run: what is wrong with them, and which cells they leave out."""
 
 from cellshuffle.errors import InputError
-from cellshuffle.loading.order_file import coverage
+from cellshuffle.loading.coverage import coverage
 
 
 def inspect_orders(orders, n_cells):

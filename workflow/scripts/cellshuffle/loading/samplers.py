@@ -21,6 +21,7 @@ class SamplerEntry:
     labelled: bool = False  # draws cells by their labels of a task, which its key `task` names
     sequential: bool = False  # reads the cells of the atlas in order
     exact: bool = False  # the model sees the cells in the order drawn; scDataset would sort each fetch
+    rewritten: bool = False  # supposes that the atlas was written once more in the sampler's order
     swept_as: str | None = None  # how `sweep` begins its strategies' names; None: not swept
 
 
@@ -131,6 +132,7 @@ SAMPLERS = {
             ),
         },
         required=("chunk_size",),
+        rewritten=True,
     ),
     "OrderFile": SamplerEntry(
         "cellshuffle.loading.order_file:OrderFile",
@@ -164,8 +166,13 @@ def shuffles_fetches(entry):
 def cells_per_epoch(entry, n_train):
     """Cells that a strategy has in an epoch, of so many train cells."""
     if "path" in entry:
-        return import_module("cellshuffle.loading.order_file").read_order(entry["path"]).shape[1]
+        return import_module("cellshuffle.loading.coverage").read_order(entry["path"]).shape[1]
     return entry.get("total_size") or n_train
+
+
+def is_rewritten(entry):
+    """Whether the order supposes that the atlas was written once more, whose cost is counted."""
+    return SAMPLERS[entry["sampler"]].rewritten
 
 
 def is_exact(entry):

@@ -12,8 +12,8 @@ from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.atlas.selection import Selection
 from cellshuffle.errors import InputError
+from cellshuffle.loading.coverage import read_order
 from cellshuffle.loading.minibatches import epoch_batches
-from cellshuffle.loading.order_file import read_order
 from cellshuffle.loading.samplers import is_labelled, is_weighted, loading_of, sampler_of
 from cellshuffle.packing.pack import pack_plate
 from cellshuffle.training.batches import LABELS, training_loader

@@ -281,6 +281,18 @@ def cost_rows(totals, reached):
     return rows
 
 
+def rewriting(results):
+    """Sentences on the cost of writing the atlas once more, for the strategies that suppose it."""
+    if results.rewriting:
+        seconds = duration(next(iter(results.rewriting.values())))
+        yield (
+            f"To {join_words(results.rewriting)} comes, once, writing the atlas shuffled: {seconds} "
+            "here, at the measured rate of cells read from all over the atlas and written as packed plates "
+            "are. Trainings read the same cells where they lie, one by one; from the rewritten store they "
+            "would read whole chunks, which loads faster."
+        )
+
+
 def why(results):
     """(question, sentences): why sequential strategies score lower, or whether they do."""
     entries, task = results.config["strategies"], results.headline_task

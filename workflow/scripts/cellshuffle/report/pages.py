@@ -50,7 +50,7 @@ def answers_page(results, settings):
         html.bullets(convergence(last_rises(results.history, results.tasks), table, baseline)),
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
-        html.paragraph("Means over the seeds, on the machine of this run."),
+        html.paragraph("Means over the seeds, on the machine of this run.", *answers.rewriting(results)),
         *_loading(results),
         html.picture(results.files.tradeoff_figure, "Score against throughput, one point a strategy"),
         html.heading(question),

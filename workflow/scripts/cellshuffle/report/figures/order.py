@@ -7,12 +7,12 @@ from cellshuffle.phrasing import signed, test_set_name
 from cellshuffle.report.figures import style
 from cellshuffle.report.orders import FEWEST, measured
 
-TITLES = {
-    "differences": "differences of\ncell numbers",
-    "drift": "drift in the\nlast tenth",
-    **{window: f"entropy in\n{window} minibatches" for window in WINDOWS},
-    1: "entropy in\na minibatch",
-}
+TITLES = [
+    "entropy in\na minibatch",
+    *(f"entropy in\n{window} minibatches" for window in WINDOWS[1:]),
+    "drift in the\nlast tenth",
+    "differences of\ncell numbers",
+]
 
 
 def draw(results):
@@ -28,10 +28,8 @@ def draw(results):
         grid[row, 0].set_ylabel(style.lines(label, 16), fontweight="bold")
         grid[row, -1].set_visible(row == 0)
     _panel(grid[0, -1], results, table[table["measure"] == "differences"].iloc[0])
-    for axes in grid[0]:
-        axes.set_title(axes.get_title(), fontsize=7)
-    for axes in grid[1:].flat:
-        axes.set_title("")
+    for axes, heading in zip(grid[0], TITLES, strict=True):
+        axes.set_title(heading, fontsize=7)
     for column in range(grid.shape[1]):
         bottom = grid[0 if column == grid.shape[1] - 1 else -1, column]
         bottom.set_xlabel("distance" if column == len(WINDOWS) else "bits")
@@ -52,14 +50,20 @@ def _panel(axes, results, measure):
         x, y, style.strategy_styles(results.strategies).values(), strict=True
     ):
         axes.plot(place, score, **appearance | dot, clip_on=False, zorder=3)
-    axes.set_title(TITLES[measure["window"] or measure["measure"]])
     low, high = min(x), max(x)
     margin = 0.08 * (high - low) or 0.1
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(0, np.clip(1.3 * max(y), 1e-3, 1.2))
-    axes.locator_params(nbins=3)
+    axes.locator_params(axis="x", nbins=2)
+    axes.locator_params(axis="y", nbins=3)
     known = len(y) >= FEWEST and np.isfinite(measure["correlation"])
-    text = signed(measure["correlation"], 2) if known else "cannot tell" if len(y) < FEWEST else "all alike"
+    text = (
+        f"corr. {signed(measure['correlation'], 2)}"
+        if known
+        else "cannot tell"
+        if len(y) < FEWEST
+        else "all alike"
+    )
     axes.annotate(
         text, (0.5, 1), (0, -2), "axes fraction", "offset points", ha="center", va="top", fontsize=6.5
     )

@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from cellshuffle.labels.weights import weight_of_count
-from cellshuffle.loading.samplers import is_weighted
+from cellshuffle.loading.samplers import is_labelled, is_weighted
 from cellshuffle.phrasing import join_words
 from cellshuffle.report.figures import style
 
@@ -37,7 +37,7 @@ def draw(results):
 
 def _shown(config, baseline):
     """The baseline and the weighted strategies, or all if none is weighted; at most eight."""
-    weighted = [s for s, e in config["strategies"].items() if is_weighted(e)]
+    weighted = [s for s, e in config["strategies"].items() if is_weighted(e) or is_labelled(e)]
     chosen = {baseline, *weighted} if weighted else set(config["strategies"])
     return [s for s in config["strategies"] if s in chosen][:8]
 

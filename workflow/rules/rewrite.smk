@@ -1,0 +1,23 @@
+# What a store costs that is shuffled once, when it is written, as strategies with such an order suppose.
+
+
+# Write train cells once more in the order of the store, and remove the file: seconds are measured, cells kept nowhere.
+rule rewrite:
+    input:
+        train=plate_paths("train"),
+    output:
+        "<run>/rewrite.csv",
+    log:
+        "<run>/logs/rewrite.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        **CELLS,
+    params:
+        **{key: this_run.reading()[key] for key in ("max_cells", "layer", "where")},
+        version=__version__,
+        strategy=next(entry for entry in config["strategies"].values() if samplers.is_rewritten(entry)),
+        plates=this_run.cell_order()["train"],
+    script:
+        "../scripts/rewrite.py"
