@@ -29,7 +29,13 @@ DECIDES = {
     "train_linear": lambda strategy, seed: decides_training(strategy, seed, hidden=[]),
     "diversity": lambda: [
         [LABELS, WEIGHTS, order_settings(), this_run.order_stamps(STRATEGIES), ORDER],
-        [__version__, code_of("loading", "labels", "analysis/diversity")],
+        [__version__, code_of("loading", "labels", "analysis/diversity", "analysis/order_measures")],
+    ],
+    "rewrite": lambda: [
+        LABELS,
+        REWRITTEN_ORDER,
+        __version__,
+        code_of("packing/rewriting", "loading/preshuffled"),
     ],
     "gather": lambda: [ORDER, __version__, code_of("analysis")],
     "gather_linear": lambda: DECIDES["gather"](),

@@ -48,7 +48,8 @@ CHECKED = ["<run>/checked.json"] if not cached_config or os.path.exists(f"{RUN}/
 # How fast every order is read alone, where `make plan` has measured it.
 LOADING = ["<run>/loading.csv"] if os.path.exists(f"{RUN}/loading.csv") else []
 # What it costs to write the atlas once more, where a strategy supposes that.
-REWRITTEN = ["<run>/rewrite.csv"] if any(map(samplers.is_rewritten, config["strategies"].values())) else []
+REWRITTEN_ORDER = next(filter(samplers.is_rewritten, config["strategies"].values()), None)
+REWRITTEN = ["<run>/rewrite.csv"] if REWRITTEN_ORDER else []
 # Nor how mixed the orders are beyond their minibatches.
 ORDERED = not cached_config or all(os.path.exists(f"{RUN}/diversity/{name}/order.csv") for name in STRATEGIES)
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]

@@ -16,8 +16,7 @@ rule rewrite:
         **CELLS,
     params:
         **{key: this_run.reading()[key] for key in ("max_cells", "layer", "where")},
-        version=__version__,
-        strategy=next(entry for entry in config["strategies"].values() if samplers.is_rewritten(entry)),
-        plates=this_run.cell_order()["train"],
+        fingerprint=fingerprint_of("rewrite"),
+        strategy=REWRITTEN_ORDER,
     script:
         "../scripts/rewrite.py"

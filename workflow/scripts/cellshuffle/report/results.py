@@ -139,7 +139,8 @@ class Results:
     def order(self):
         """{strategy: order.csv}; empty for cached results that were made without."""
         paths = list(getattr(self.files, "order", []))
-        tables = [pd.read_csv(path, keep_default_na=False) for path in paths]  # a label may be called NA
+        columns, text = ("measure", "label", "window", "value"), ("measure", "label")
+        tables = [read_table(path, columns, text) for path in paths]
         return dict(zip(self.strategies, tables, strict=True)) if tables else {}
 
     @cached_property
@@ -180,7 +181,8 @@ class Results:
     @cached_property
     def rewriting(self):
         """{strategy: seconds that writing the atlas once more takes} of those that suppose it was."""
-        seconds = [pd.read_csv(path)["seconds"].item() for path in getattr(self.files, "rewrite", [])]
+        tables = [read_table(path, ("cells", "seconds")) for path in getattr(self.files, "rewrite", [])]
+        seconds = [table["seconds"].iloc[0] for table in tables]
         entries = self.config["strategies"]
         return {s: seconds[0] for s in self.strategies if seconds and is_rewritten(entries[s])}
 
