@@ -107,7 +107,9 @@ class Mapped:
 
 
 def gather(sources, pieces, starts, stops):
-    """Copy runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
+    """Runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
+
+    They are copied, except a single run that was read past the page cache.
 
     sources: arrays, Mapped datasets, whose runs are read from their file, or Elements under way.
     """
@@ -119,7 +121,9 @@ def gather(sources, pieces, starts, stops):
             starts, stops = starts + moved, stops + moved
     arrays = [source.array if isinstance(source, Mapped | Elements) else source for source in sources]
     slices = map(slice, starts.tolist(), stops.tolist())
-    return np.concatenate(list(map(getitem, map(arrays.__getitem__, pieces.tolist()), slices)))
+    runs = list(map(getitem, map(arrays.__getitem__, pieces.tolist()), slices))
+    in_place = len(runs) == 1 and isinstance(sources[pieces[0]], Elements)  # memory that nobody else uses
+    return runs[0] if in_place else np.concatenate(runs)
 
 
 def _read(sources, pieces, starts, stops):
