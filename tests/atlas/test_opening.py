@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import anndata
 import h5py
 import numpy as np
 import pytest
@@ -61,7 +62,15 @@ def test_all_hdf5_files_are_opened_by_one_function_without_locks():
         for line in path.read_text().splitlines()
         if "h5py.File(" in line
     ]
-    assert opened == ["h5ad.py: return h5py.File(path, mode, locking=False, **options)"]
+    anyhow = "h5ad.py: return h5py.File(path, mode, **options)  # as anndata has opened it, in this process"
+    assert opened == ["h5ad.py: return h5py.File(path, mode, locking=False, **options)", anyhow]
+
+
+def test_a_plate_that_anndata_has_open_in_this_process(tmp_path):
+    obs = obs_of(30, line=(["x", "y"], "categorical"))
+    write_atlas(tmp_path / "a.h5ad", counts_of(30, 20), obs)
+    cells = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    np.testing.assert_array_equal(Plates([tmp_path / "a.h5ad"])[np.arange(30)].dense(), cells.X[:].toarray())
 
 
 def test_a_file_that_another_program_writes_in_the_newest_format(tmp_path):

@@ -27,6 +27,7 @@ from cellshuffle.errors import InputError
 ALIGNED = 4096  # bytes: where direct reads begin and end, in the file and in memory
 NEAR = 32 * 2**10  # bytes: intervals closer than this are one read
 LONGEST = 2**20  # bytes of one read
+MOST_READS = 2**16  # under way: the system has no more for all its processes
 DEPTH = 1024  # reads under way: an NVMe disk takes some hundreds, and has others while cells are gathered
 LARGER = 1.5  # plates so many times larger than memory are read past the page cache
 
@@ -49,7 +50,8 @@ _libc.syscall.restype = ctypes.c_long
 
 def default_depth(paths: Sequence[str | Path]) -> int:
     """Reads under way that suit plates: 0, for the page cache, unless they are much larger than memory."""
-    larger = sum(map(os.path.getsize, paths)) >= LARGER * memory_limit()
+    sizes = (os.path.getsize(path) for path in paths if os.path.isfile(path))
+    larger = sum(sizes) >= LARGER * memory_limit()
     return DEPTH if larger and reads_directly(paths[0]) else 0
 
 

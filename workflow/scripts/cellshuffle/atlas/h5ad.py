@@ -36,7 +36,12 @@ def open_hdf5(path, mode="r", **options):
 
     What is written goes to files of other names until it is complete (files.py), so it needs none either.
     """
-    return h5py.File(path, mode, locking=False, **options)
+    try:
+        return h5py.File(path, mode, locking=False, **options)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, mode, **options)  # as anndata has opened it, in this process
 
 
 def open_h5ad(path):

@@ -2,18 +2,20 @@
 
 import copy
 import itertools
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
-from cellshuffle.atlas.direct import Elements, Queue, default_depth
+from cellshuffle.atlas.direct import MOST_READS, Elements, Queue, default_depth
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
-from cellshuffle.atlas.rows import Cells, Rows, first_repeat, gene_places, value_problem, value_type
+from cellshuffle.atlas.packed import check_format
+from cellshuffle.atlas.rows import Cells, Rows, first_repeat, gene_places, no_rows, value_problem, value_type
 from cellshuffle.atlas.tables import gene_names, n_rows
-from cellshuffle.errors import InputError
+from cellshuffle.errors import InputError, check_whole
 
 
 class Fetch:
@@ -213,11 +215,21 @@ class Plates:
         read_depth: int | None = None,
     ):
         paths = [paths] if isinstance(paths, str | Path) else paths
+        paths = list(paths) if isinstance(paths, Iterable) else [paths]
+        if not all(isinstance(path, str | Path) for path in paths):
+            raise InputError(f"plates: {paths!r} is neither a path nor a list of paths")
+        if not (layer is None or isinstance(layer, str)):
+            raise InputError(f"layer: {layer!r} is no name of a layer")
+        check_whole("workers", workers, 1)
+        check_whole("max_cells", 1 if max_cells is None else max_cells, 1)
+        check_whole("read_depth", 0 if read_depth is None else read_depth, 0, MOST_READS)
         if not paths:
             raise InputError("there are no plates to read: give the path of at least one h5ad file")
         self.read_depth = default_depth(paths) if read_depth is None else read_depth
         queue = Queue(self.read_depth) if self.read_depth else None
         self.plates = [Plate(path, layer, workers, random, queue) for path in paths]
+        for plate in self.plates:
+            check_format(plate.path, plate.file)
         first = self.plates[0]
         for plate in self.plates[1:]:
             check_same_genes(first.path, first.genes, plate.path, plate.genes)
@@ -306,15 +318,32 @@ class Plates:
         places = (np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts)
         return Fetch(plates, arrays, *places, self.unique_genes, self.place, self.unique_genes)
 
-    def __getitem__(self, cells: np.ndarray) -> Rows | Cells:
-        """Rows of sorted cell numbers (repeats allowed); Cells where obs columns were asked for."""
-        cells = np.asarray(cells, np.int64)
-        fetch = self.fetch(cells)
-        rows = fetch.take(np.arange(len(fetch.start)))
+    def checksum(self) -> int:
+        """Of the rows of the plates that are in the sequence; 0 where `where` chose none."""
+        chosen = [rows for rows in self.kept if rows is not None]
+        return zlib.crc32(np.concatenate(chosen)) if chosen else 0
+
+    def __getitem__(self, cells: np.ndarray | slice) -> Rows | Cells:
+        """Rows of cells by their numbers, repeats allowed, a slice or a mask; Cells where there is `obs`."""
+        cells = self._numbers(cells)
+        order = np.argsort(cells, kind="stable")
+        if len(cells):
+            rows = self.fetch(cells[order]).take(np.argsort(order, kind="stable"))
+        else:
+            rows = no_rows(self.n_genes, self.plates[0].dtype)
         if self.obs is None:
             return rows
         obs = {name: codes[cells].astype(np.int64) for name, codes in self.obs.items()}
         return Cells(rows, obs, cells)
+
+    def _numbers(self, cells):
+        """(k,) int64 numbers of the cells that stand in brackets."""
+        numbers = np.arange(self.n_cells)[cells] if isinstance(cells, slice) else np.asarray(cells)
+        if numbers.dtype == bool and numbers.shape == (self.n_cells,):
+            return np.flatnonzero(numbers)
+        if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and len(numbers)):
+            raise InputError(f"plates[{cells!r}]: give the numbers of cells, as a one-dimensional array")
+        return numbers.astype(np.int64)
 
 
 def _unique_sorted(values):
@@ -329,6 +358,8 @@ def gene_numbers(there, wanted, path):
 
     Raises InputError when one is not there, or a name stands for two genes or is given twice.
     """
+    if isinstance(wanted, set | frozenset | dict) or not isinstance(wanted, Iterable):
+        raise InputError(f"genes: {wanted!r} is no list of names, in an order")
     wanted = np.array([wanted] if isinstance(wanted, str) else list(wanted), str)
     if not len(wanted):
         raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")

@@ -130,6 +130,11 @@ class Cells:
         return Cells(changed(self.X), obs, self.cells)
 
 
+def no_rows(n_genes, dtype=np.float32):
+    """Rows of no cell."""
+    return Rows(np.zeros(0, dtype), np.zeros(0, np.int32), np.zeros(1, np.int64), n_genes)
+
+
 def gene_places(genes, n_genes):
     """(n_genes,) int64 new number of each gene where `genes`, (k,) numbers, are kept; -1 of the others.
 

@@ -1,27 +1,31 @@
 """What a loader is given, checked: one line for each argument that cannot be used."""
 
 import copy
+import zlib
 
 import numpy as np
 import torch
 
-from cellshuffle.errors import InputError
+from cellshuffle.errors import InputError, check_whole
 from cellshuffle.labels.weights import combination_weights
 
-LEAST = {"seed": 0, "epoch": 0, "prefetch": 0, "shuffle_block_size": 2}  # 1 of all other sizes
+# 1 of all other sizes
+LEAST = {"shuffle_block_size": 2} | dict.fromkeys(
+    ("seed", "epoch", "prefetch", "first_batch", "rank", "first", "taken"), 0
+)
+MOST = {"epoch": 2**31 - 1}  # it shares a word of memory, see passes.py
 
 
 def check_sizes(**sizes):
-    """Raise InputError unless these are whole numbers, not too small."""
+    """Raise InputError unless these are whole numbers, not too small or large."""
     for name, value in sizes.items():
-        least = LEAST.get(name, 1)
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or value < least:
-            raise InputError(f"{name}: {value!r} is not a whole number of at least {least}")
+        check_whole(name, value, LEAST.get(name, 1), MOST.get(name))
 
 
 def check_ranks(rank, world_size):
     """Raise InputError unless `rank` is one of `world_size` processes."""
+    check_whole("rank", rank)
+    check_whole("world_size", world_size, 1)
     if not 0 <= rank < world_size:
         raise InputError(
             f"rank: {rank} is not one of the {world_size} processes (world_size), counted from 0"
@@ -66,6 +70,8 @@ def with_weights(sampler, weights, plates):
         of_its_own = getattr(sampler, "weights", None)
         if of_its_own is not None and getattr(sampler, "_indices", None) is None:
             _check_length(of_its_own, plates)
+        if of_its_own is not None:
+            _check_values(np.asarray(of_its_own))
         return sampler
     if not hasattr(sampler, "weights"):
         raise InputError(
@@ -73,13 +79,19 @@ def with_weights(sampler, weights, plates):
         )
     weights = balance(weights, plates) if isinstance(weights, dict) else np.asarray(weights)
     _check_length(weights, plates)
+    _check_values(weights)
+    weighted = copy.copy(sampler)
+    weighted.weights = weights / np.sum(weights)
+    return weighted
+
+
+def _check_values(weights):
     if weights.dtype.kind not in "fiu" or not np.isfinite(weights).all() or (weights < 0).any():
         raise InputError("weights: there is one that is negative or not a finite number")
     if not weights.any():
         raise InputError("weights: all are 0; at least one cell must have more")
-    weighted = copy.copy(sampler)
-    weighted.weights = weights / np.sum(weights)
-    return weighted
+    if np.max(weights) > np.finfo(float).max / len(weights):
+        raise InputError("weights: their sum may be too large a number; divide them all by the largest")
 
 
 def _check_length(weights, plates):
@@ -88,6 +100,19 @@ def _check_length(weights, plates):
             f"weights: an array of shape {np.shape(weights)} for {len(plates)} cells; give one weight for "
             "each cell that is read"
         )
+
+
+def described_sampler(sampler):
+    """{name: value} of what decides a sampler's order; of weights a checksum."""
+    options = {
+        name: value
+        for name, value in vars(sampler).items()
+        if not name.startswith("_") and isinstance(value, int | float | str)
+    }
+    weights = getattr(sampler, "weights", None)
+    if weights is not None:
+        options["checksum of weights"] = zlib.crc32(np.ascontiguousarray(weights))
+    return options
 
 
 def balance(settings, plates):

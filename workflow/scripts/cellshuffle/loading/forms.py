@@ -112,7 +112,10 @@ class Then:
         self.form, self.function, self.prepare = form, function, form.prepare
 
     def finish(self, prepared):
-        return self.function(self.form.finish(prepared))
+        X = self.function(self.form.finish(prepared))
+        if X is None:
+            raise InputError("transform: the function returned None for a minibatch; it must return its X")
+        return X
 
 
 FORMS = {"dense": Dense, "csr": Csr, "torch_csr": TorchCsr}

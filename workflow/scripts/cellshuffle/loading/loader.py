@@ -1,6 +1,6 @@
 """The loader for one's own training: an IterableDataset of PyTorch over plates."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -13,9 +13,17 @@ from scdataset.strategy import SamplingStrategy
 from torch.utils.data import IterableDataset, get_worker_info
 
 from cellshuffle.atlas.plates import Plates
-from cellshuffle.atlas.rows import Cells, Rows
+from cellshuffle.atlas.rows import Cells, no_rows
 from cellshuffle.errors import InputError
-from cellshuffle.loading.arguments import check_ranks, check_sizes, device_of, is_gpu, own_codes, with_weights
+from cellshuffle.loading.arguments import (
+    check_ranks,
+    check_sizes,
+    described_sampler,
+    device_of,
+    is_gpu,
+    own_codes,
+    with_weights,
+)
 from cellshuffle.loading.forms import TRANSFORMS, form_of, on_device
 from cellshuffle.loading.minibatches import check_sampler, fetch_order, read_batches
 from cellshuffle.loading.passes import Passes, Position
@@ -119,6 +127,8 @@ class Loader(IterableDataset):
             )
         if not isinstance(plates, Plates):
             plates = Plates(plates, random=not isinstance(sampler, Streaming))
+        if not (obs is None or isinstance(obs, Iterable)):
+            raise InputError(f"obs: {obs!r} is neither names of obs columns nor {{name: codes}}")
         columns = None if isinstance(obs, dict) else obs
         named = transform in TRANSFORMS if isinstance(transform, str) else False
         self.plates = plates.select(columns, where, genes, unique_genes=named)
@@ -178,6 +188,7 @@ class Loader(IterableDataset):
 
         This is for who keeps count himself: `set_epoch` and `state_dict` know nothing of it.
         """
+        check_sizes(epoch=number, first_batch=first_batch)
         return self._batches(number, first_batch, 1, self.prefetch)
 
     def set_epoch(self, epoch: int) -> None:
@@ -210,7 +221,8 @@ class Loader(IterableDataset):
         """Let the next pass go on where another loader of the same arguments stood."""
         try:
             position, described = Position(**state["position"]), dict(state["loader"])
-        except (KeyError, TypeError):
+            check_sizes(**position._asdict())
+        except (KeyError, TypeError, InputError):
             raise InputError(f"load_state_dict: {state!r} is not what state_dict gives") from None
         for name, value in self._described().items():
             if described.get(name) != value:
@@ -239,7 +251,9 @@ class Loader(IterableDataset):
             "drop_last": self.drop_last,
             "world_size": self.ranks_now()[1],
             "number of cells": len(self.plates),
+            "checksum of cells": self.plates.checksum(),
             "sampler": type(self.strategy).__name__,
+            **described_sampler(self.strategy),
         }
 
     def _steps(self, rank, whole=False):
@@ -275,9 +289,7 @@ class Loader(IterableDataset):
             if number < first:
                 yield none, None, None
             elif (number - first) % step == 0:
-                rows = Rows(
-                    none.astype(np.float32), none.astype(np.int32), np.zeros(1, np.int64), self.plates.n_genes
-                )
+                rows = no_rows(self.plates.n_genes)
                 yield none, rows, {name: array[:0].astype(np.int64) for name, array in self.codes.items()}
 
     def _batches(self, epoch, first, step, prefetch):

@@ -154,3 +154,11 @@ def check_sampler(sampler, collection):
             f"sampling_size {sampler.sampling_size} is more than the {len(collection)} cells to draw from; "
             "without replacement a cell is drawn once a round"
         )
+    weights = getattr(sampler, "weights", None)
+    if weights is not None and not getattr(sampler, "replace", True):
+        with_weight = np.count_nonzero(weights)
+        if sampler.sampling_size > with_weight:
+            raise InputError(
+                f"sampling_size {sampler.sampling_size} is more than the {with_weight} cells whose weight is "
+                "not 0; without replacement a cell is drawn once a round"
+            )

@@ -230,6 +230,8 @@ def sampler(
         elif array is not None:
             takers = ", ".join(other for other, entry in SAMPLERS.items() if getattr(entry, flag))
             raise InputError(f"sampler {name} takes no {argument}; those that do: {takers}")
+    if weights is not None and np.asarray(weights).dtype.kind not in "fiub":
+        raise InputError(f"weights: they are {np.asarray(weights).dtype}, not numbers")
     if known.labelled and labels is None:
         raise InputError(f"sampler {name} needs labels: (n_cells,) codes of the classes")
     module, _, class_name = known.class_path.partition(":")

@@ -6,11 +6,9 @@ Snakemake compares FORMAT also where neither NumPy nor h5py is installed, so the
 import shutil
 from pathlib import Path
 
+from cellshuffle.atlas.packed import FORMAT, FORMAT_ATTRIBUTE
 from cellshuffle.errors import InputError
 
-# One more whenever other bytes are written or expected: plates of another number are packed again.
-FORMAT = 1
-FORMAT_ATTRIBUTE = "cellshuffle_format"
 COUNT_TYPE = "uint16"  # of values that it can hold; others keep the type they come with
 POINTER_TYPE = "int64"
 BYTES = {"uint16": 2, "int32": 4, "int64": 8}
