@@ -11,7 +11,10 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import zarr
+from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.selection import Selection, select_cells
+from cellshuffle.atlas.tables import column_codes
+from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.errors import InputError
 from cellshuffle.packing.pack import pack_plate
 from runs import SOUND, fails, merged, snakemake
@@ -137,6 +140,27 @@ def test_a_damaged_store_is_refused_in_one_line(tmp_path, form, spoil, words):
         pack_plate(tmp_path / "plate.zarr", tmp_path / "packed/plate.h5ad")
     assert re.match(rf"{tmp_path}/plate\.zarr: {words}", str(caught.value)) and "\n" not in str(caught.value)
     assert not list((tmp_path / "packed").glob("*")) if (tmp_path / "packed").exists() else True
+
+
+def test_chunks_of_labels_that_are_not_there_are_told(tmp_path):
+    """As of sorted cells, of whose codes zarr writes no chunk of zeros; not of a column of one value."""
+    data = cells()
+    data = data[np.argsort(data.obs["drug"].cat.codes, kind="stable")].copy()
+    store = write_store(data, tmp_path / "plate.zarr", "3")
+    group = zarr.open_group(store)
+    for name in ("drug", "only"):
+        codes, attrs = data.obs[name].cat.codes.to_numpy(), dict(group[f"obs/{name}/codes"].attrs)
+        group[f"obs/{name}"].create_array("codes", data=codes, chunks=(20,), overwrite=True, attributes=attrs)
+    with open_plate(store) as file:
+        read, names = column_codes(file, "drug")
+        assert names[read].tolist() == data.obs["drug"].tolist()
+        line = zeros_line(file, "drug")
+        words = "obs/drug/codes/c/0 is not there (1 of 5 chunks of obs column 'drug'), so its cells"
+        assert line.startswith(f"{store}: {words}")
+        assert "are read as 'a'; zarr leaves out" in line
+        assert not any(
+            zeros_line(file, name) for name in ("only", "text", "truth", "whole", "number", "real")
+        )
 
 
 def test_a_chunk_of_dense_counts_may_not_be_missing(tmp_path):

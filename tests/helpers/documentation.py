@@ -28,6 +28,7 @@ COMMANDS = (
     "cp",
     "mkdir",
     "gcloud",
+    "hf",
     "squeue",
     "podman",
     "git",

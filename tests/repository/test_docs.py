@@ -28,6 +28,7 @@ from runs import LIBRARY, REPOSITORY
 # What a test cannot run, by how the command begins or what it holds, and why.
 LEFT_OUT = {
     "gcloud": "downloads 314 GB",
+    "hf": "downloads hundreds of gigabytes",
     "squeue": "needs a SLURM cluster; tests/slurm has one",
     "podman": "needs a container engine and the network; CI builds the image",
     "git": "clones what is here already",

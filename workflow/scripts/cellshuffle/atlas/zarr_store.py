@@ -1,6 +1,7 @@
 """AnnData stores of zarr, formats 2 and 3: folders and ZIP archives of them, seen as an h5ad is (tree.py)."""
 
 import itertools
+import math
 import os
 import warnings
 import zipfile
@@ -95,6 +96,8 @@ class StoreArray:
         self.shape = None if is_null else array.shape
         self.ndim, self.size = array.ndim, int(np.prod(array.shape))
         self.chunks = array.shards or array.chunks  # what is read at once
+        self.kind = "shards" if array.shards else "chunks"
+        self.n_chunks = math.prod(-(-n // size) for n, size in zip(array.shape, self.chunks, strict=True))
         self.is_text = array.dtype.kind in "OTU"
         self.dtype = h5py.string_dtype() if self.is_text else array.dtype
         self.nbytes = self.size * self.dtype.itemsize
@@ -131,16 +134,11 @@ class StoreArray:
             return
         is_table = any(self.name.startswith(f"/{table}/") for table in TABLES)
         if not is_table or self.is_text or not self._may_be_zeros:
-            n = -(-self.size // max(1, int(np.prod(self.chunks))))
-            kind = "shards" if self._array.shards else "chunks"
+            count = f"{len(self.absent)} of {self.n_chunks} {self.kind} of {self.name.strip('/')}"
+            dense = ", or where those are zeros, write it with zarr's setting array.write_empty_chunks"
             raise InputError(
-                f"{self.file.filename}: {self.absent[0]} is missing ({len(self.absent)} of {n} {kind} of "
-                f"{self.name.strip('/')}), and zarr would read zeros in its place; {ANEW}"
-                + (
-                    ", or where those are zeros, write it with zarr's setting array.write_empty_chunks"
-                    if self.ndim == 2
-                    else ""
-                )
+                f"{self.file.filename}: {self.absent[0]} is missing ({count}), and zarr would read zeros in "
+                f"its place; {ANEW}{dense if self.ndim == 2 else ''}"
             )
 
     @cached_property
@@ -158,6 +156,27 @@ def _names(group):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about what is no part of the store, such as chunks without metadata
         return list(group.keys())
+
+
+def zeros_line(file, column):
+    """A line on chunks of an obs column that are not in a store and are read as zeros; None of any other.
+
+    Not of a column that has one value whatever those chunks were.
+    """
+    part = file.find(f"/obs/{column}") if isinstance(file, Store) else None
+    for name in ("codes", "values"):
+        part = part[name] if isinstance(part, Group) and name in part else part
+    if not isinstance(part, StoreArray) or not part.absent:
+        return None
+    categories = file.find(f"{part.name.removesuffix('codes')}categories")
+    if len(categories) == 1 if categories is not None else len(part.absent) == part.n_chunks:
+        return None
+    value = "0" if categories is None else repr(str(categories[0]))
+    count = f"{len(part.absent)} of {part.n_chunks} {part.kind} of obs column '{column}'"
+    return (
+        f"{file.filename}: {part.absent[0]} is not there ({count}), so its cells are read as {value}; zarr "
+        "leaves out what is all zeros, so this is right unless the store was copied in part"
+    )
 
 
 def _part(file, name, part):

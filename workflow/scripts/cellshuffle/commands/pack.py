@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.h5ad import readable
+from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.parquet import data_files, in_numbers
 from cellshuffle.atlas.plates import gene_numbers
 from cellshuffle.atlas.selection import Selection, choose_genes
 from cellshuffle.atlas.stamps import stamp
-from cellshuffle.atlas.tables import gene_names
+from cellshuffle.atlas.tables import column_names, gene_names
+from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.commands.size import expected_size
 from cellshuffle.configuration.run import file_name
 from cellshuffle.console import progress, say
@@ -196,6 +197,9 @@ def _looked_at(request, sources):
                 with readable(source):
                     select = request.select(files[-1], plate)
                     sizes.append(expected_size(source, files[-1], request.layer, select))
+                    for column in column_names(member(files[-1], "obs")):
+                        if line := zeros_line(files[-1], column):
+                            say(f"warning: {line}")
                     if select.aligned:
                         say(f"{source}: {select.aligned}")
             except InputError as error:

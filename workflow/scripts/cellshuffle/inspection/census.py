@@ -8,6 +8,7 @@ import numpy as np
 from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.names import count_names
 from cellshuffle.atlas.tables import n_rows
+from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import cells_kept, read_codes, unlabelled_line
 from cellshuffle.labels.spelling import MISSING_WORDS, plain, spelling_line, spellings
@@ -32,6 +33,7 @@ class Census:
     values : {obs column: Counter of the cells of each value}, of all splits
     unlabelled : Counter of the cells without a value in each obs column
     unreadable : {obs column: [files in which it cannot be read as labels]}
+    read_as_zeros : {(file, obs column): a line on chunks that a zarr store lacks, or None}
     not_in_lookup : {(task, value that its table lacks): [cells a plate]}
     """
 
@@ -44,7 +46,7 @@ class Census:
         self.classes = {split: {name: Counter() for name in self.column_of} for split in max_cells}
         self.values = {column: Counter() for column in self.column_of.values()}
         self.combinations, self.unlabelled = Counter(), Counter()
-        self.unreadable, self.not_in_lookup = {}, {}
+        self.unreadable, self.not_in_lookup, self.read_as_zeros = {}, {}, {}
         self.orders = {}  # strategy -> Coverage of its order file
 
     def add(self, file, split, rows=None):
@@ -64,6 +66,7 @@ class Census:
                 problems.append(str(error))
                 self.unreadable.setdefault(column, []).append(file.filename)
                 continue
+            self.read_as_zeros |= {(file.filename, column): zeros_line(file, column)}
             unlabelled = int((codes < 0).sum())
             if unlabelled:
                 problems.append(unlabelled_line(file.filename, column, unlabelled))

@@ -80,6 +80,7 @@ def warnings_of(plates, census):
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
     cells = [*_few_test_cells(census), *_left_out(plates), *_unread(plates), *_empty_sides(plates)]
+    cells += filter(None, census.read_as_zeros.values())
     cells += [*_aligned(plates), *order_notes(census.orders)]
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 

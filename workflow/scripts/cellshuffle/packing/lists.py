@@ -14,6 +14,7 @@ from cellshuffle.atlas.h5ad import open_hdf5
 from cellshuffle.atlas.rows import gene_places
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, read_json, write_json
+from cellshuffle.packing.ahead import ahead
 from cellshuffle.packing.format import COUNT_TYPE, FORMAT, POINTER_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.origin import NAME
 
@@ -117,7 +118,7 @@ def _fill(cells, path, select, done, threads, report):
         offsets = {name: packed["X"][name].id.get_offset() or 0 for name in ARRAYS}
     with open(path, "r+b") as out:
         for number, rows in cells.by_file(select.rows, done["files"]):
-            for part in cells.rows(number, rows, threads > 1):
+            for part in ahead(cells.rows(number, rows, threads > 1)):
                 part = part if place is None else part.only(place)
                 data = as_counts(part.data) if done["type"] == COUNT_TYPE else part.data.astype(done["type"])
                 if data is None:

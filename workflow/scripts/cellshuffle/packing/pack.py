@@ -21,6 +21,7 @@ from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
+from cellshuffle.packing.ahead import ahead
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.lists import pack_lists
 from cellshuffle.packing.origin import NAME, origin
@@ -103,7 +104,7 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
         f"X/{name}": hasher(t, [int(indptr[-1])]) for name, t in zip(("data", "indices"), types, strict=True)
     }
     with open(path, "r+b") as out:
-        for rows in _blocks(plate, select):
+        for rows in ahead(_blocks(plate, select)):
             data = rows.data
             data = as_counts(data) if data_type == COUNT_TYPE else data.astype(data_type)
             if data is None:
