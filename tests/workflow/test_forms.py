@@ -1,5 +1,7 @@
 """The same cells in every form in which atlases come, through the whole workflow, give the same metrics."""
 
+import shutil
+
 import h5py
 import pytest
 from runs import SMALL, fails, merged, snakemake
@@ -73,6 +75,10 @@ def test_parquet_is_refused_in_one_line_where_it_cannot_be(parquet_run):
         unpacked,
         target,
     )
+    foreign = of_parquet(run="foreign", atlas={"dir": "data/foreign"})
+    (parquet_run / "data/foreign/metadata").mkdir(parents=True)
+    shutil.copy(parquet_run / "config.yaml", parquet_run / "data/foreign/metadata/gene_metadata.parquet")
+    fails(["gene_metadata.parquet: was not simulated by cellshuffle"], parquet_run, foreign, target)
     named = of_parquet(atlas={"train_plates": [1]})
     fails(["atlas: plate '1' cannot be simulated; in Parquet they are plate1"], parquet_run, named, target)
     placed = of_parquet(atlas={"plate_file": "{plate}"})

@@ -8,7 +8,7 @@ if workflow.is_main_process and has_h5py:
 
     stop_on(ownership.not_packed(plates_to_check))
     if ATLAS["simulate"]:
-        stop_on(ownership.not_simulated(plates_to_check, this_run.drug_table))
+        stop_on(ownership.not_simulated(plates_to_check, this_run.drug_table, this_run.simulated_tables))
 
 
 # Check every plate and table by cheap reads, and stop with all findings at once.

@@ -22,10 +22,7 @@ if this_run.simulates_parquet:
             lambda wildcards: make_outdated_again(),
         output:
             cells=directory(os.path.join(ATLAS["dir"], ATLAS["plate_file"])),
-            tables=[
-                os.path.join(ATLAS["dir"], "metadata", f"{name}_metadata.parquet")
-                for name in ("gene", "drug", "sample")
-            ],
+            tables=this_run.simulated_tables,
         log:
             "<run>/logs/simulate_parquet.log",
         benchmark:

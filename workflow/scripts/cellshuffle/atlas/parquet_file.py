@@ -12,7 +12,7 @@ from cellshuffle.errors import InputError
 
 GENES, COUNTS = "genes", "expressions"
 MARKER = 1, -2  # token and count with which every row begins
-BATCH = 2**21  # values decoded at a time
+BATCH = 2**20  # values decoded at a time: small arrays are made and freed faster
 AGAIN = "copy or download it again"
 
 

@@ -36,8 +36,9 @@ class Run:
     `align` in a list, which is empty without one. lookup_tables: files that tasks look their classes up in.
     order_files: {strategy: file that has its order}. labelled: tasks that leave out the cells without a
     label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes; sizes: of
-    the simulated atlas; simulates_parquet: whether it is one of Parquet files. max_cells: {split: cells or
-    None}. where: {obs column: value or values} of the cells that the run reads, None: all.
+    the simulated atlas; simulates_parquet: whether it is one of Parquet files, with simulated_tables beside
+    them. max_cells: {split: cells or None}. where: {obs column: value or values} of the cells that the run
+    reads, None: all.
     """
 
     def __init__(self, config):
@@ -67,6 +68,11 @@ class Run:
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
         self.sizes = {k: v for k, v in (atlas["simulate"] or {}).items() if k != "form"}
         self.simulates_parquet = bool(atlas["simulate"]) and atlas["simulate"]["form"] == "parquet"
+        self.simulated_tables = [
+            os.path.join(atlas["dir"], "metadata", f"{name}_metadata.parquet")
+            for name in ("gene", "drug", "sample")
+            if self.simulates_parquet
+        ]
         self.where = atlas["where"]
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
         self.balanced_labels = balanced_labels(config)

@@ -25,13 +25,14 @@ def not_packed(plates):
     )
 
 
-def not_simulated(plates, table):
+def not_simulated(plates, table, parquet_tables=()):
     """A line about files that cellshuffle did not simulate where simulated ones go.
 
-    plates: see check_atlas; table: path of the drug table.
+    plates: see check_atlas; table: path of the drug table; parquet_tables: of those beside Parquet files.
     """
     checks = dict.fromkeys((plate["source"] for plate in plates), is_simulated)
     checks[table] = is_simulated_table
+    checks |= dict.fromkeys(parquet_tables, is_simulated_parquet)
     foreign = [path for path, check in checks.items() if os.path.exists(path) and not check(path)]
     yield from about_first(
         foreign,
@@ -84,6 +85,11 @@ def _mark(path):
             return file.attrs.get(SIMULATED)
     except InputError:
         return None
+
+
+def is_simulated_parquet(path):
+    """Whether its folder says of a Parquet table that it was simulated."""
+    return os.path.basename(path) in read_seal(os.path.dirname(path))["files"]
 
 
 def is_simulated_table(path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.checksum import hasher, seal
 from cellshuffle.atlas.copying import copy_genes, copy_table
 from cellshuffle.atlas.h5ad import open_hdf5
 from cellshuffle.atlas.rows import gene_places
@@ -35,11 +36,14 @@ def pack_lists(cells, target, select, threads, report, note):
         if done is None:
             done = _begin(cells, path, select, COUNT_TYPE, made_from)
         report(done["cells"])
-        while not _fill(cells, path, select, done, threads, report):
+        digests = _fill(cells, path, select, done, threads, report)
+        if digests is None:
             report(-done["cells"])
             done = _begin(cells, path, select, "float32", made_from)
+            digests = _fill(cells, path, select, done, threads, report)
         with open_hdf5(path, "r+") as packed:
             packed.attrs[NAME] = note
+        seal(path, digests)
         with atomic_write(target) as partial:
             os.rename(path, partial)
 
@@ -112,23 +116,32 @@ def _n_genes(cells, select):
 
 
 def _fill(cells, path, select, done, threads, report):
-    """Write the counts of the files that are not done; False where a value does not fit their type."""
+    """Write the counts of the files that are not done.
+
+    Returns the digests of what was written, if it was all; None where a value does not fit its type.
+    """
     place = None if select.genes is None else gene_places(select.genes, cells.n_genes)
     with open_hdf5(path) as packed:
         offsets = {name: packed["X"][name].id.get_offset() or 0 for name in ARRAYS}
+    types = done["type"], index_type(_n_genes(cells, select))
+    sizes = [done["n_values"]] * 2
+    digests = {f"X/{name}": hasher(t, [n]) for name, t, n in zip(ARRAYS, types, sizes, strict=False)}
+    digests = {} if done["cells"] else digests  # of what a killed packing has written, nothing is known
     with open(path, "r+b") as out:
         for number, rows in cells.by_file(select.rows, done["files"]):
             for part in ahead(cells.rows(number, rows, threads > 1)):
                 part = part if place is None else part.only(place)
                 data = as_counts(part.data) if done["type"] == COUNT_TYPE else part.data.astype(done["type"])
                 if data is None:
-                    return False
+                    return None
                 pointers = (part.indptr[1:] + done["values"]).astype(POINTER_TYPE)
-                arrays = data, part.indices.astype(index_type(_n_genes(cells, select))), pointers
+                arrays = data, part.indices.astype(types[1]), pointers
                 places = done["values"], done["values"], done["cells"] + 1
                 for name, array, first in zip(ARRAYS, arrays, places, strict=True):
                     out.seek(offsets[name] + first * array.itemsize)
                     out.write(array.data)
+                    if f"X/{name}" in digests:
+                        digests[f"X/{name}"].update(array.data)
                 done["values"] += len(data)
                 done["cells"] += len(part)
                 report(len(part))
@@ -138,4 +151,4 @@ def _fill(cells, path, select, done, threads, report):
             write_json(_note_of(path), done)
     if done["values"] != done["n_values"]:
         raise InputError(f"{cells.filename}: changed while it was packed; start again")
-    return True
+    return {name: digest.hexdigest() for name, digest in digests.items()}
