@@ -17,6 +17,16 @@ import measure
 SIZES = [1_000_000, 10_000_000, 95_000_000]
 TRAINED = [20_000, 200_000]  # cells of the training jobs
 INDEX_BYTES = {"streaming": 8, "random_sampling": 24, "true_weighted": 40}  # a cell: see loading.py
+# Samplers beside the six strategies, as their loaders have them.
+OTHERS = {
+    "class_balanced": {"sampler": "ClassBalancedSampling", "task": "drug", "block_size": 4},
+    "shuffle_buffer": {"sampler": "ShuffleBuffer", "buffer_size": 1000},
+    "large_buffer": {"sampler": "ShuffleBuffer", "buffer_size": 1_000_000, "shuffle_plates": True},
+    "py1s": {"sampler": "ShardShuffle", "algorithm": "py1s", "shard_size": 30_000},
+    "py1br": {"sampler": "ShardShuffle", "algorithm": "py1br", "shard_size": 30_000},
+    "py1e": {"sampler": "ShardShuffle", "algorithm": "py1e", "shard_size": 30_000},
+    "preshuffled": {"sampler": "PreShuffled", "chunk_size": 32},
+}
 STAGES = Path(__file__).with_name("scale_stages.py")
 
 
@@ -50,7 +60,7 @@ def index_rows(data, n_cells):
     alone("plates", folder, n_cells)
     rows = [row("labels", n_cells, alone("labels", folder, n_cells))]
     rows.append(row("weights", n_cells, alone("weights", folder, n_cells)))
-    for name, entry in data.strategies.items():
+    for name, entry in (data.strategies | OTHERS).items():
         found = alone("indices", folder, n_cells, json.dumps(entry))
         rows.append(row(f"indices, {name}", n_cells, found))
     shutil.rmtree(folder)

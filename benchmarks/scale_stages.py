@@ -40,6 +40,7 @@ def make_plates(folder, n_cells):
             obs = file.create_group("obs")
             obs.attrs["_index"] = "_index"
             size = min(n_plate, n_cells - n_plate * (plate - 1))
+            obs.create_dataset("_index", shape=size, dtype="S1")  # names that nothing reads
             for column, n_values, kind in (("cell_line", 50, np.int8), ("drug", 380, np.int16)):
                 group = obs.create_group(column)
                 codes = generator.integers(0, n_values, size).astype(kind)
@@ -73,6 +74,7 @@ def labels_of(folder):
             plates={"train": [*range(1, N_PLATES + 1)], "test": [N_PLATES]},
             max_cells={"train": None, "test": None},
             origins=[],
+            where=None,
         ),
     )
 
@@ -82,7 +84,7 @@ def weights_of(folder):
     return SimpleNamespace(
         input=Named(classes=folder / "classes.json", labels=folder / "train.npy", train=[]),
         output=Named(combinations=folder / "combinations.csv", cells=folder / "weights.npy"),
-        params=Named(balance=["cell_line", "drug"], baseline=1000),
+        params=Named(balance=["cell_line", "drug"], baseline=1000, where=None),
     )
 
 
@@ -94,12 +96,15 @@ class Named(dict):
 
 def draw_indices(folder, n_cells, entry):
     """One epoch's indices, from the weights on disk on."""
-    from cellshuffle.files import load_npy
+    import numpy as np
+    from cellshuffle.files import load_npy, read_json
+    from cellshuffle.loading.orders import PlateSizes, epoch_indices
     from cellshuffle.loading.samplers import is_weighted, sampler_of
 
     weights = load_npy(folder / "weights.npy") if is_weighted(entry) else None
-    sampler = sampler_of(entry, weights)
-    assert len(sampler.get_indices(range(n_cells), seed=0)) == n_cells
+    labels = dict(zip(read_json(folder / "classes.json"), load_npy(folder / "train.npy").T, strict=True))
+    plates = PlateSizes(np.diff(np.linspace(0, n_cells, N_PLATES + 1).astype(int)))
+    assert len(epoch_indices(sampler_of(entry, weights, labels), plates, 0, 1)) == n_cells
 
 
 def train(plate, n_cells, entry):

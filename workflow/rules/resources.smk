@@ -175,7 +175,8 @@ CELLS = {"mem_mb": cells_mem_mb, "runtime": cells_runtime, "disk_mb": cells_disk
 
 def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
-    weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
+    entry = config["strategies"][wildcards.strategy]
+    weighted = samplers.is_weighted(entry) or samplers.is_labelled(entry)
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
     process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + most_weights() * WEIGHT_BYTES) / 1e6
     return for_attempt(process * config["training"]["world_size"], attempt)
