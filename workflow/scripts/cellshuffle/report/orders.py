@@ -48,5 +48,5 @@ def sentences(results):
     return [
         first + (f" The closest of the other kinds: {beside}." if others else ""),
         f"With {n} strategies, a measure that has nothing to do with the score exceeds {chance:.2f}, either "
-        f"way, in one of twenty runs, and {len(table)} measures were tried.",
+        f"way, in one of twenty runs; measures that differ between the strategies here: {len(table)}.",
     ]
