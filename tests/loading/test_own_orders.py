@@ -252,6 +252,20 @@ def test_what_an_order_file_covers_in_words(tmp_path):
         coverage(tmp_path / "none.npy", 3)
 
 
+def test_a_loader_refuses_labels_and_states_that_do_not_fit(atlas, tmp_path):
+    path = tmp_path / "order.npy"
+    with pytest.raises(InputError, match=r"labels: an array of shape \(3,\) for 175 cells"):
+        Loader(atlas[1], sampler("ClassBalancedSampling", labels=np.arange(3), block_size=1))
+    np.save(path, np.arange(100))
+    state = Loader(atlas[1], sampler("OrderFile", path=path)).state_dict()
+    np.save(path, np.arange(100)[::-1])
+    with pytest.raises(InputError, match="checksum of rows"):
+        Loader(atlas[1], sampler("OrderFile", path=path)).load_state_dict(state)
+    named = np.array(["x", "y", "y"])  # classes by name, as scDataset takes them
+    ours = sampler("ClassBalancedSampling", labels=named, block_size=1)
+    np.testing.assert_array_equal(ours.weights, ClassBalancedSampling(named, block_size=1).weights)
+
+
 def test_an_order_file_is_read_again_in_another_process(tmp_path):
     path = tmp_path / "order.npy"
     np.save(path, np.arange(100_000))

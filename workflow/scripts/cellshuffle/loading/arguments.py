@@ -69,7 +69,7 @@ def with_weights(sampler, weights, plates):
     if weights is None:
         of_its_own = getattr(sampler, "weights", None)
         if of_its_own is not None and getattr(sampler, "_indices", None) is None:
-            _check_length(of_its_own, plates)
+            _check_length(of_its_own, plates, "labels" if hasattr(sampler, "labels") else "weights")
         if of_its_own is not None:
             _check_values(np.asarray(of_its_own))
         return sampler
@@ -94,24 +94,25 @@ def _check_values(weights):
         raise InputError("weights: their sum may be too large a number; divide them all by the largest")
 
 
-def _check_length(weights, plates):
+def _check_length(weights, plates, name="weights"):
     if np.shape(weights) != (len(plates),):
         raise InputError(
-            f"weights: an array of shape {np.shape(weights)} for {len(plates)} cells; give one weight for "
-            "each cell that is read"
+            f"{name}: an array of shape {np.shape(weights)} for {len(plates)} cells; give one of the {name} "
+            "for each cell that is read"
         )
 
 
 def described_sampler(sampler):
-    """{name: value} of what decides a sampler's order; of weights a checksum."""
+    """{name: value} of what decides a sampler's order; of weights and an order file a checksum."""
     options = {
         name: value
         for name, value in vars(sampler).items()
         if not name.startswith("_") and isinstance(value, int | float | str)
     }
-    weights = getattr(sampler, "weights", None)
-    if weights is not None:
-        options["checksum of weights"] = zlib.crc32(np.ascontiguousarray(weights))
+    for name in ("weights", "rows"):
+        array = getattr(sampler, name, None)
+        if array is not None:
+            options[f"checksum of {name}"] = zlib.crc32(np.ascontiguousarray(array))
     return options
 
 

@@ -43,9 +43,11 @@ class SortedBlockWeightedSampling(BlockWeightedSampling):
 
 
 class SortedClassBalancedSampling(SortedBlockWeightedSampling, ClassBalancedSampling):
-    """ClassBalancedSampling, its draws made in the same way; labels: (n_cells,) codes from 0 on."""
+    """ClassBalancedSampling, its draws made in the same way."""
 
     def _compute_class_weights(self):
         """(n_cells,) float64, the numbers of scDataset, which looks at all cells once a class."""
+        if self.labels.dtype.kind not in "iu":
+            return super()._compute_class_weights()
         with np.errstate(divide="ignore"):  # a code that no cell has
             return (1.0 / np.bincount(self.labels))[self.labels]
