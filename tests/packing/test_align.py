@@ -1,5 +1,8 @@
 """Plates whose genes differ, packed to one list: against pandas and SciPy, and what is refused."""
 
+import shutil
+from pathlib import Path
+
 import anndata
 import cellshuffle
 import h5py
@@ -12,6 +15,8 @@ from cellshuffle.atlas.genes import alignment, common_genes
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.errors import InputError
 from cellshuffle.packing.pack import pack_plate
+from cellshuffle.simulation.counts import simulate_plate
+from cellshuffle.simulation.parquet import simulate_parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,3 +207,62 @@ def test_another_list_packs_again(tmp_path, capsys):
     (tmp_path / "list.txt").write_text("c\nzero\na\n")
     with pytest.raises(InputError, match="genes: leave it out with align"):
         pack(3, align=tmp_path / "list.txt", genes=["a"])
+
+
+SIZES = {"cells_per_plate": 40, "cell_lines": 3, "drugs": 12, "seed": 0}
+GENES = {1: 40, 4: 30}  # of each plate
+
+
+def write_zarr(path, cells, form):
+    """A store of format 2 or 3, of format 3 also in shards, or as an archive."""
+    with anndata.settings.override(zarr_write_format=2 if form == "zarr 2" else 3):
+        if form == "sharded":
+            anndata.settings.auto_shard_zarr_v3 = True
+        try:
+            cells.write_zarr(path)
+        finally:
+            anndata.settings.auto_shard_zarr_v3 = False
+    if form != "archive":
+        return path
+    shutil.make_archive(path, "zip", root_dir=path)
+    return path.with_name(f"{path.name}.zip")
+
+
+def in_form(form, folder, plate, h5ad):
+    """The cells of a simulated plate in another form."""
+    if form == "h5ad":
+        return h5ad
+    if form != "parquet":
+        return write_zarr(folder / f"plate{plate}.zarr", anndata.read_h5ad(h5ad), form)
+    simulate_parquet(
+        folder / f"plate{plate}", folder / f"plate{plate}/metadata", [plate], genes=GENES[plate], **SIZES
+    )
+    return folder / f"plate{plate}"
+
+
+@pytest.mark.filterwarnings("ignore")  # of anndata, on zarr
+@pytest.mark.parametrize("form", ["zarr 2", "zarr 3", "sharded", "archive", "parquet"])
+def test_other_forms_are_aligned_alike(tmp_path, form):
+    """One plate of another form beside an h5ad: the counts and genes of the same cells as h5ad."""
+    plates = {}
+    for plate, genes in GENES.items():
+        plates[plate] = tmp_path / f"plate{plate}.h5ad"
+        simulate_plate(plates[plate], plate, genes=genes, **SIZES)
+    (tmp_path / "other").mkdir()
+    other = in_form(form, tmp_path / "other", 4, plates[4])
+    listed = tmp_path / "genes.txt"
+    listed.write_text("\n".join(["nowhere", *(f"GENE{k:05d}" for k in range(35, 5, -1))]))
+    for align in ("intersection", "union", listed):
+        for name, last in (("h5ad", plates[4]), ("other", other)):
+            cellshuffle.pack([plates[1], last], tmp_path / f"packed-{name}-{Path(align).stem}", align=align)
+        ours, theirs = (
+            packed_arrays(tmp_path / f"packed-{name}-{Path(align).stem}/plate4.h5ad")
+            for name in ("other", "h5ad")
+        )
+        for part in ("X", "X/data", "X/indices", "X/indptr"):
+            assert ours[part] == theirs[part], (align, part)
+        names = [
+            anndata.read_h5ad(tmp_path / f"packed-{name}-{Path(align).stem}/plate4.h5ad").var_names.tolist()
+            for name in ("other", "h5ad")
+        ]
+        assert names[0] == names[1]

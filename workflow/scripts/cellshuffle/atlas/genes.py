@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.h5ad import readable
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names
@@ -140,7 +141,7 @@ def genes_of_plates(align: str, paths: list, layer: str | None, column: str | No
 def _genes_of_plates(align, paths, layer, column, stamps):
     def read():
         for path in paths:
-            with open_plate(path) as file:
+            with open_plate(path) as file, readable(path):
                 yield path, gene_names(file, layer, column)
 
     return common_genes(align, read())

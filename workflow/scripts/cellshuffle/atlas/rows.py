@@ -81,7 +81,8 @@ class Rows:
         """The same Rows with the genes of each cell ascending."""
         if _ascend(self):
             return self
-        order = np.lexsort((self.indices, self.cell_of_value()))
+        order = np.argsort(_narrow(self.indices), kind="stable")
+        order = order[np.argsort(_narrow(self.cell_of_value())[order], kind="stable")]
         return Rows(self.data[order], self.indices[order], self.indptr, self.n_genes)
 
 
@@ -146,10 +147,15 @@ def gene_places(genes, n_genes):
     return place
 
 
+def _narrow(numbers):
+    """Whole numbers from 0 on, in 16 bits where they fit: NumPy sorts these several times faster."""
+    return numbers.astype(np.uint16) if numbers.max(initial=0) < 2**16 else numbers
+
+
 def _ascend(rows):
     """Whether the genes of every cell ascend, as in most files."""
     down = np.flatnonzero(rows.indices[1:] <= rows.indices[:-1]) + 1
-    return bool(np.isin(down, rows.indptr).all())
+    return len(down) < len(rows.indptr) and bool(np.isin(down, rows.indptr).all())
 
 
 def first_repeat(rows):
