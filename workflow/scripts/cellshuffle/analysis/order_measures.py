@@ -34,7 +34,7 @@ class OrderMeasures:
         self.names = [PLATE, *(f"{name}.1" if name == PLATE else name for name in labels)]
         self.sizes = [len(plate_ends), *(int(codes.max()) + 1 for codes in labels.values())]
         self.counts = [[np.zeros(n, np.int64) for n in self.sizes] for _ in ("before", "last")]
-        self.differences = np.zeros(int(plate_ends[-1]), np.int64)
+        self.differences = np.zeros(int(plate_ends[-1]), np.int32)
         self.ends, self.entropies = _window_ends(n_batches), {window: [] for window in WINDOWS}
 
     def watch(self, order):
@@ -70,6 +70,15 @@ class OrderMeasures:
         self.differences[found] += times
         return cells[-1:]
 
+    def _difference_entropy(self):
+        """Entropy in bits of the differences; by how many are as frequent, since there may be one a cell."""
+        alike = np.bincount(self.differences)
+        times = np.flatnonzero(alike)
+        times = times[times > 0]
+        alike = alike[times]
+        share = times / max(1, (times * alike).sum())
+        return float(abs((alike * share * np.log2(share)).sum()))
+
     def table(self):
         """The measures as a table: measure, label (none of `differences`), window (minibatches), value."""
         rows = [
@@ -78,7 +87,7 @@ class OrderMeasures:
             for values in [np.mean(found, axis=0)]
             for k, name in enumerate(self.names)
         ]
-        rows.append(("differences", "", 0, float(entropy_bits(self.differences))))
+        rows.append(("differences", "", 0, self._difference_entropy()))
         before, last = self.counts
         for name, first, late in zip(self.names, before, last, strict=True):
             share, whole = late / max(late.sum(), 1), (first + late) / max((first + late).sum(), 1)
