@@ -19,8 +19,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="cellshuffle", description=__doc__)
     parser.add_argument("--version", action="version", version=f"cellshuffle {__version__}")
     commands = parser.add_subparsers(required=True)
-    packing = commands.add_parser("pack", help="rewrite h5ad plates once, so that they read fast")
-    packing.add_argument("plates", nargs="+", type=Path, help="h5ad files")
+    _add_pack(commands)
+    checking = commands.add_parser(
+        "check", help="compare packed plates with the checksums they were packed with"
+    )
+    checking.add_argument("plates", nargs="+", type=Path, help="packed plates")
+    checking.set_defaults(command=check_plates)
+    auditing = commands.add_parser("audit", help="what a recorded order of cells is like, without training")
+    auditing.add_argument("order", type=Path, help=".npy of cell numbers: one row an epoch, or one for all")
+    auditing.add_argument("--atlas", required=True, type=Path, help="configuration of the atlas, a YAML file")
+    auditing.add_argument("--figure", type=Path, help="draw it into this file: .svg, .pdf or .png")
+    auditing.set_defaults(command=audit_order)
+    options = vars(parser.parse_args(arguments))
+    try:
+        options.pop("command")(**options)
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror or error}")
+    except InputError as error:
+        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on with what is missing")
+        sys.exit(130)
+
+
+def _add_pack(commands):
+    packing = commands.add_parser("pack", help="rewrite plates once, so that they read fast")
+    packing.add_argument(
+        "plates", nargs="+", type=Path, help="h5ad files, zarr stores, folders of Parquet files"
+    )
     packing.add_argument("--out", required=True, type=Path, help="folder for the packed plates")
     packing.add_argument("--layer", help="raw, a layer, or obsm/<name>; X without it")
     packing.add_argument(
@@ -45,26 +71,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     packing.add_argument("--jobs", type=int, help="processes at a time; as many as there are cores")
     packing.set_defaults(command=pack_plates)
-    checking = commands.add_parser(
-        "check", help="compare packed plates with the checksums they were packed with"
-    )
-    checking.add_argument("plates", nargs="+", type=Path, help="packed plates")
-    checking.set_defaults(command=check_plates)
-    auditing = commands.add_parser("audit", help="what a recorded order of cells is like, without training")
-    auditing.add_argument("order", type=Path, help=".npy of cell numbers: one row an epoch, or one for all")
-    auditing.add_argument("--atlas", required=True, type=Path, help="configuration of the atlas, a YAML file")
-    auditing.add_argument("--figure", type=Path, help="draw it into this file: .svg, .pdf or .png")
-    auditing.set_defaults(command=audit_order)
-    options = vars(parser.parse_args(arguments))
-    try:
-        options.pop("command")(**options)
-    except OSError as error:
-        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror or error}")
-    except InputError as error:
-        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on with what is missing")
-        sys.exit(130)
 
 
 def pack_plates(genes, where, **options):
