@@ -34,6 +34,11 @@ if not cached_config:
         include: "workflow/rules/rewrite.smk"
 
 
+if config["tune"]:
+
+    include: "workflow/rules/tune.smk"
+
+
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/places.smk"

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from cellshuffle.configuration.schema import load_schema
 from cellshuffle.files import write_text
-from cellshuffle.loading.samplers import LOADING, strategy_schemas, sweep_prefixes
+from cellshuffle.loading.samplers import LOADING, TRAINING, strategy_schemas, sweep_prefixes
 
 REPOSITORY = Path(__file__).parents[1]
 INTRODUCTION = """# Configuration
@@ -79,11 +79,11 @@ def _strategies(section, schema):
     """The keys of each sampler, and the strategies of a configuration that names none."""
     text = (
         "\nEvery entry has a name of your choice, a `sampler`, and that sampler's keys. Besides, any\n"
-        "entry may have a `batch_size` and a `fetch_factor` of its own.\n"
+        "entry may have a `batch_size`, a `fetch_factor`, a `learning_rate` and `epochs` of its own.\n"
     )
     for sampler, then in strategy_schemas().items():
         own = {k: v for k, v in then["properties"].items() if isinstance(v, dict)}
-        own = {k: v for k, v in own.items() if k not in LOADING}
+        own = {k: v for k, v in own.items() if k not in (*LOADING, *TRAINING)}
         text += f"\n`sampler: {sampler}`\n"
         text += _table({"properties": own, "required": then.get("required", [])}, schema)
     lines = "".join(f"  {name}: {_value(e)}\n" for name, e in section["default"].items())

@@ -116,6 +116,35 @@ def test_is_taken(changes):
     assert problems(changes) == []
 
 
+def tune(validation, **others):
+    return {"tune": {"learning_rate": [1e-3], "validation": validation}, **others}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"tune": {"learning_rate": [1e-3]}}, "tune: 'validation' is missing"),
+        (tune({"plates": [99]}), "plates: '99' is not in atlas: train_plates (1, 4, 5, 13)"),
+        (tune({"plates": [1, 4, 5, 13]}), "holds out all train plates; leave at least one"),
+        (tune({"plates": [1], "fraction": 0.1}), "validation: unknown key 'fraction'"),
+        (tune({"fraction": 1}), "validation: fraction: 1 must be below 1"),
+        (
+            tune({"fraction": 0.1}, strategies={"a": {"sampler": "OrderFile", "path": "a.npy"}}),
+            "strategies: a: path: an order file numbers all train cells",
+        ),
+        ({"compare": {"seen_fraction": 0}}, "compare: seen_fraction: 0 must be above 0"),
+        ({"strategies": {"a": WEIGHTED | {"epochs": 0}}}, "strategies: a: epochs: 0 must be at least 1"),
+        ({"strategies": {"a": WEIGHTED | {"learning_rate": 0}}}, "a: learning_rate: 0 must be above 0"),
+        (
+            {"strategies": {"a": WEIGHTED | {"epochs": 2000}}, "training": {"seeds": [0, 1000]}},
+            "seeds: 0 and 1000 would share orders",
+        ),
+    ],
+)
+def test_what_cannot_be_tuned(changes, line):
+    assert any(line in found for found in problems(changes)), problems(changes)
+
+
 ONE_FILE = {"plate_file": "all.h5ad", "plate_column": "batch", "simulate": ..., "test_plates": ["b"]}
 
 

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from cellshuffle.analysis.chance import chance_rows, with_chance
 from cellshuffle.analysis.classes import class_scores
-from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
+from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather, read_predictions
 from cellshuffle.analysis.order_measures import WINDOWS
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.report.results import Results
@@ -144,6 +145,9 @@ def results_of(run, config, published=()):
         files[name] = [run / "diversity" / s / f"{name}.csv" for s in config["strategies"]]
     metrics = gather(files["scores"])
     table = compare(metrics, files["predictions"], baseline_of(config), 100)
+    _, _, _, names = read_predictions(files["predictions"][0])
+    counts = pd.DataFrame([(t, c, 100) for t in names for c in names[t]], columns=["task", "class", "cells"])
+    table = with_chance(table, chance_rows(counts, files["predictions"][0]))
     classes = class_scores(files["predictions"])
     for name, content in (("metrics", metrics), ("comparison", table), ("classes", classes)):
         files[name] = run / f"{name}.csv"

@@ -102,7 +102,7 @@ pathvars:
 
 wildcard_constraints:
     plate="|".join(map(re.escape, [*this_run.file_names.values(), *simulated])),
-    strategy="|".join(STRATEGIES),
+    strategy="|".join(map(re.escape, this_run.entries)),  # with the trainings that `tune` adds
     task="|".join(TASKS),
     seed=r"\d+",
 
@@ -169,9 +169,9 @@ def linear_recipe(wildcards):
     return training_recipe(wildcards) | {"hidden": []}
 
 
-def recipes(**changes):
-    """The recipe of every training, by strategy and seed in the config's order; changes: of its fields."""
-    each = [Recipe.from_config(config, strategy, seed) for strategy in STRATEGIES for seed in SEEDS]
+def recipes(strategies, **changes):
+    """The recipe of every training of these, by strategy and seed in their order; changes: of its fields."""
+    each = [Recipe.from_config(config, strategy, seed) for strategy in strategies for seed in SEEDS]
     return [replace(recipe, **changes) for recipe in each]
 
 
@@ -185,7 +185,7 @@ def training_execution(wildcards, threads):
 
 def weights_of(wildcards):
     """The weights, for a strategy that draws by them."""
-    weighted = samplers.is_weighted(config["strategies"][wildcards.strategy])
+    weighted = samplers.is_weighted(this_run.entries[wildcards.strategy])
     return {"weights": f"{RUN}/weights/cells.npy"} if weighted else {}
 
 
@@ -208,7 +208,7 @@ def plates_of_columns(wildcards):
 def order_settings():
     """What decides the order of cells, by strategy: its own keys, with batch size and fetch factor."""
     return {
-        name: entry | samplers.loading_of(entry, config["training"])
+        name: samplers.sampler_keys(entry) | samplers.loading_of(entry, config["training"])
         for name, entry in config["strategies"].items()
     }
 

@@ -1,12 +1,13 @@
 # From the scores of every training to the tables.
 
 
-# One tidy table of all scores.
+# One tidy table of all scores; another of those on cells held out from the train plates.
 rule gather:
     input:
         of_every_training("metrics.json"),
     output:
         "<run>/metrics.csv",
+        **({"seen": SEEN[0]} if SEEN else {}),
     log:
         "<run>/logs/gather.log",
     conda:
@@ -17,7 +18,7 @@ rule gather:
     params:
         fingerprint=fingerprint_of("gather"),
         # Cached results are taken as they are.
-        recipes=[] if cached_config else [recipe.fingerprint() for recipe in recipes()],
+        recipes=[] if cached_config else [recipe.fingerprint() for recipe in recipes(STRATEGIES)],
     script:
         "../scripts/gather.py"
 
@@ -25,6 +26,9 @@ rule gather:
 # Mean and spread over seeds, differences from the baseline strategy with intervals, the same in words; every class.
 rule compare:
     input:
+        **TUNING,
+        counts="<run>/weights/classes.csv",
+        seen=SEEN,
         metrics="<run>/metrics.csv",
         predictions=of_every_training("predictions.npz"),
         history=of_every_training("history.csv"),
@@ -61,7 +65,7 @@ if LINEAR and not cached_config:
             "<run>/logs/gather_linear.log",
         params:
             fingerprint=fingerprint_of("gather"),
-            recipes=[recipe.fingerprint() for recipe in recipes(hidden=[])],
+            recipes=[recipe.fingerprint() for recipe in recipes(STRATEGIES, hidden=[])],
 
     use rule compare as compare_linear with:
         input:

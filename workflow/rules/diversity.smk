@@ -34,5 +34,6 @@ rule diversity:
         orders=this_run.order_stamps(STRATEGIES),
         seed=SEEDS[0],
         balance=this_run.balanced_labels,
+        held_out=this_run.held_out,
     script:
         "../scripts/diversity.py"

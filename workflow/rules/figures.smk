@@ -16,6 +16,8 @@ if ORDERED:
     FIGURES_OF_TABLES["order"] = ("order", "why", "Measures of order against the score")
 if config["sweep"]:
     FIGURES_OF_TABLES["sweep"] = ("sweep", "cost", "Sweep of block size and fetch factor")
+if config["tune"]:
+    FIGURES_OF_TABLES["tuning"] = ("tuning", "scores", "Macro F1 against the learning rate")
 CONFUSIONS = {f"confusion_{task}": ("confusion", "errors", f"Confusions of {task}") for task in TASKS}
 FIGURES = figure_paths({**FIGURES_OF_TABLES, **CONFUSIONS})
 
@@ -23,6 +25,7 @@ FIGURES = figure_paths({**FIGURES_OF_TABLES, **CONFUSIONS})
 # Scores, differences, learning curves, cost, what the minibatches hold, weights, classes.
 rule draw_figures:
     input:
+        **TUNING,
         metrics="<run>/metrics.csv",
         comparison="<run>/comparison.csv",
         published=PUBLISHED,
@@ -71,6 +74,7 @@ use rule draw_figures as draw_confusions with:
 # The answers in sentences, the comparison as a sortable table, and the settings: pages of the report.
 rule summary:
     input:
+        **TUNING,
         metrics="<run>/metrics.csv",
         comparison="<run>/comparison.csv",
         history=of_every_training("history.csv"),
@@ -80,6 +84,8 @@ rule summary:
         linear=LINEAR,
         loading=LOADING,
         rewrite=REWRITTEN,
+        seen=SEEN,
+        tuning_figure=["<run>/figures/tuning.svg"] if config["tune"] else [],
         comparison_figure="<run>/figures/comparison.svg",
         differences_figure="<run>/figures/differences.svg",
         tradeoff_figure="<run>/figures/tradeoff.svg",

@@ -8,7 +8,7 @@ from cellshuffle.training.settings import DECIDING
 
 ORDER = [STRATEGIES, SEEDS, TASKS]  # of rows and columns of tables
 LABELS = [config["tasks"], TASKS, this_run.plates, this_run.max_cells, this_run.where, this_run.cell_order()]
-WEIGHTS = [this_run.balanced_labels, config["weights"]["min_count_baseline"]]
+WEIGHTS = [this_run.balanced_labels, config["weights"]["min_count_baseline"], this_run.held_out]
 STAMPS = [this_run.stamp(path) for path in this_run.published + this_run.lookup_tables + this_run.gene_list]
 STAMPS += this_run.order_stamps(STRATEGIES).values()
 REPORT = [REPORT_CONFIG, ORDER, __version__]
@@ -37,6 +37,7 @@ DECIDES = {
         __version__,
         code_of("packing/rewriting", "loading/preshuffled"),
     ],
+    "tune": lambda: [REPORT, SEEDS, code_of("analysis")],
     "gather": lambda: [ORDER, __version__, code_of("analysis")],
     "gather_linear": lambda: DECIDES["gather"](),
     "compare_linear": lambda: DECIDES["compare"](),
@@ -50,14 +51,14 @@ DECIDES = {
 def decides_training(strategy, seed, **changes):
     """The same of a training; changes: of its recipe."""
     recipe = replace(Recipe.from_config(config, strategy, int(seed)), **changes)
-    weights = WEIGHTS if samplers.is_weighted(config["strategies"][strategy]) else None
+    weights = WEIGHTS if samplers.is_weighted(this_run.entries[strategy]) else None
     return [recipe.fingerprint(), LABELS, this_run.order_stamps([strategy]), weights]
 
 
 def fingerprint_of(rule, wildcards=()):
     """The fingerprint of all that decides what a job makes; None for a job that the configuration has not."""
     wildcards = dict(wildcards)
-    known = wildcards.get("strategy", STRATEGIES[0]) in STRATEGIES
+    known = wildcards.get("strategy", STRATEGIES[0]) in this_run.entries
     return fingerprint(DECIDES[rule](**wildcards)) if known and rule in DECIDES else None
 
 
@@ -66,8 +67,9 @@ def fingerprint_of(rule, wildcards=()):
 OUTDATED = set()
 if workflow.is_main_process and not cached_config:
     OUTDATED.update(records.outdated(RUN, fingerprint_of))
-    for folder, changes in {"train": {}, "train_linear": {"hidden": []}}.items():
-        for recipe in recipes(**changes):
+    made = {"train": recipes(this_run.entries), "train_linear": recipes(STRATEGIES, hidden=[])}
+    for folder, wanted in made.items():
+        for recipe in wanted:
             path = f"{RUN}/{folder}/{recipe.strategy}/seed{recipe.seed}/metrics.json"
             if not records.is_made_by(path, recipe.fingerprint()):
                 OUTDATED.add(path)

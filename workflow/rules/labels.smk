@@ -40,10 +40,12 @@ rule weigh_cells:
     input:
         classes="<run>/labels/classes.json",
         labels="<run>/labels/train.npy",
+        plates="<run>/labels/plates.csv",
         train=plate_paths("train"),
     output:
         combinations="<run>/weights/combinations.csv",
         cells="<run>/weights/cells.npy",
+        classes="<run>/weights/classes.csv",
     log:
         "<run>/logs/weigh_cells.log",
     benchmark:
@@ -59,5 +61,6 @@ rule weigh_cells:
         stamps=this_run.cell_order() if this_run.balanced_columns else None,
         where=this_run.where if this_run.balanced_columns else None,
         baseline=config["weights"]["min_count_baseline"],
+        held_out=this_run.held_out,
     script:
         "../scripts/weigh_cells.py"

@@ -4,7 +4,7 @@ from cellshuffle.report.html import json_in_script
 REPORTED = ("seeds", "epochs", "batch_size", "fetch_factor", "model")
 # The part of the configuration that tables and figures depend on, and no more: they are not made again
 # when, say, the number of threads changes.
-REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures")} | {
+REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", "figures", "tune")} | {
     "atlas": {
         "train_plates": ATLAS["train_plates"],
         "test_plates": this_run.plates["test"],
@@ -52,6 +52,10 @@ REWRITTEN_ORDER = next(filter(samplers.is_rewritten, config["strategies"].values
 REWRITTEN = ["<run>/rewrite.csv"] if REWRITTEN_ORDER else []
 # Nor how mixed the orders are beyond their minibatches.
 ORDERED = not cached_config or all(os.path.exists(f"{RUN}/diversity/{name}/order.csv") for name in STRATEGIES)
+# The scores at all learning rates, and the comparison at the best ones.
+TUNING = {name: [f"<run>/{name}.csv"] if config["tune"] else [] for name in ("tuning", "tuned")}
+# Scores on cells that were held out from the train plates.
+SEEN = ["<run>/seen.csv"] if config["compare"]["seen_fraction"] else []
 PAGES = [f"<run>/summary/{name}.html" for name in ("answers", "table", "classes", "settings")]
 
 

@@ -21,6 +21,7 @@ BASE_MB, TRAIN_BASE_MB, PACK_MB = 500, 450, 1_000
 # Not measured: what the libraries of CUDA and the process that prepares batches take in addition.
 GPU_MB = 2_500
 ORDER_BYTES, WEIGHTED_ORDER_BYTES = 32, 64
+HELD_OUT_BYTES = 20  # numbers, rows and labels of the train cells that are left; computed, not measured
 # Of a weight: itself, its gradient, Adam's two moments, and half as much while a checkpoint is written and batches
 # are at hand. Measured: peaks of 266 MiB at 2,000 genes and 123 classes, 383 at 20,000 and 200, 924 at 62,710 and
 # 461, for which 455, 546 and 1,144 MB are asked.
@@ -175,9 +176,10 @@ CELLS = {"mem_mb": cells_mem_mb, "runtime": cells_runtime, "disk_mb": cells_disk
 
 def train_mem_mb(wildcards, attempt):
     """Libraries, order and labels of every cell; weights, gradients and Adam's two moments."""
-    entry = config["strategies"][wildcards.strategy]
+    entry = this_run.entries[wildcards.strategy]
     weighted = samplers.is_weighted(entry) or samplers.is_labelled(entry)
     order = all_cells() * (WEIGHTED_ORDER_BYTES if weighted else ORDER_BYTES)
+    order += all_cells() * HELD_OUT_BYTES * bool(this_run.held_out)
     process = TRAIN_BASE_MB + on_gpu * GPU_MB + (order + most_weights() * WEIGHT_BYTES) / 1e6
     return for_attempt(process * config["training"]["world_size"], attempt)
 
@@ -186,7 +188,8 @@ def train_runtime(wildcards, attempt):
     """Every epoch sees the train cells, then the test cells; a job that is cut short resumes."""
     rate = TRAIN_RATE_GPU if on_gpu else TRAIN_RATE_CPU * max(GENES / n_genes(), 1)
     rate /= max(most_weights() / n_weights([]), 1)
-    seconds = all_cells() * config["training"]["epochs"] / rate
+    epochs = samplers.training_of(this_run.entries[wildcards.strategy], config["training"])["epochs"]
+    seconds = all_cells() * epochs / rate
     return for_attempt(15 + 1.5 * seconds / 60, attempt)
 
 
@@ -206,7 +209,7 @@ def train_threads():
     world_size, packed = config["training"]["world_size"], ATLAS["pack"]
     # None on a cluster, unless the profile limits them, and for commands that start no jobs.
     cores = None if on_gpu else workflow.resource_settings.cores
-    trainings = len(STRATEGIES) * len(SEEDS) * (1 + len(LINEAR))
+    trainings = (len(this_run.entries) + len(STRATEGIES) * len(LINEAR)) * len(SEEDS)
     execution = Execution.from_config(config).decided(trainings, cores, world_size, packed)
     return execution.threads_per_node(world_size, packed)
 

@@ -5,6 +5,7 @@ Of the linear model beside one with hidden layers, comparison.csv alone.
 
 import json
 
+from cellshuffle.analysis.chance import chance_rows, with_chance
 from cellshuffle.analysis.classes import class_scores
 from cellshuffle.analysis.comparison import (
     COMPARISON_COLUMNS,
@@ -17,6 +18,7 @@ from cellshuffle.analysis.convergence import last_rises, read_history
 from cellshuffle.files import write_csv, write_text
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.report.markdown import comparison_markdown
+from cellshuffle.report.tuning import read_tuning
 
 
 def main(snakemake):
@@ -28,14 +30,19 @@ def main(snakemake):
         baseline,
         config["compare"]["bootstrap"],
     )
-    write_csv(snakemake.output.table, table)
     if not snakemake.output.get("text"):  # of the linear model, beside the run's own
-        return
-    linear = [read_table(path, COMPARISON_COLUMNS) for path in snakemake.input.linear]
-    write_csv(snakemake.output.classes, class_scores(snakemake.input.predictions))
-    tasks = list(config["tasks"])
-    rises = last_rises(read_history(snakemake.input.history, tasks), tasks)
-    write_text(snakemake.output.text, comparison_markdown(table, config, baseline, rises, *linear))
+        return write_csv(snakemake.output.table, table)
+    inputs, tasks = snakemake.input, list(config["tasks"])
+    counts = read_table(inputs.counts, ("task", "class", "cells"))
+    chance = chance_rows(counts, inputs.predictions[0])
+    write_csv(snakemake.output.table, with_chance(table, chance))
+    write_csv(snakemake.output.classes, class_scores(inputs.predictions))
+    rises = last_rises(read_history(inputs.history, tasks), tasks)
+    linear = read_table(*inputs.linear, COMPARISON_COLUMNS) if inputs.linear else None
+    seen = read_table(*inputs.seen, METRICS_COLUMNS) if inputs.seen else None
+    tuning = read_tuning(inputs.tuning, inputs.tuned)
+    text = comparison_markdown(table, config, baseline, rises, linear, chance, tuning, seen)
+    write_text(snakemake.output.text, text)
 
 
 run_rule(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ import numpy as np
 from cellshuffle.analysis.comparison import read_table
 from cellshuffle.analysis.diversity import diversity_tables
 from cellshuffle.analysis.order_measures import OrderMeasures
+from cellshuffle.atlas.held_out import cells_kept, sizes_kept
 from cellshuffle.console import say
 from cellshuffle.errors import InputError
 from cellshuffle.files import write_csv
@@ -20,9 +21,7 @@ def main(snakemake):
     classes = load_classes(inputs.classes)
     labels = load_labels(inputs.labels, classes)
     names, codes = balanced_codes(params.balance, classes, labels, list(inputs.get("train", [])))
-    codes = np.ascontiguousarray(codes)  # in memory: the order visits single cells all over it
     weights = load_weights(inputs.weights[0], len(labels)) if inputs.weights else None
-    by_task = dict(zip(classes, labels.T, strict=True))
     plates = read_table(inputs.plates, ("split", "plate", "n_cells"), text=["plate"]).query(
         "split == 'train'"
     )
@@ -31,6 +30,12 @@ def main(snakemake):
             f"{inputs.plates}: has {plates['n_cells'].sum()} train cells, {inputs.labels} has {len(labels)}; "
             "delete both to make them again"
         )
+    if params.held_out:
+        kept = cells_kept(params.held_out, plates["n_cells"].tolist())
+        plates = plates.assign(n_cells=sizes_kept(plates["n_cells"], kept))
+        labels, codes, weights = labels[kept], codes[kept], None if weights is None else weights[kept]
+    codes = np.ascontiguousarray(codes)  # in memory: the order visits single cells all over it
+    by_task = dict(zip(classes, labels.T, strict=True))
     ends = plates["n_cells"].cumsum().to_numpy()
     n_classes, cells = tuple(map(len, names)), PlateSizes(plates["n_cells"].to_numpy())
     for k, (strategy, entry) in enumerate(params.strategies.items()):

@@ -8,7 +8,10 @@ from cellshuffle.jobs.run import run_rule
 
 
 def main(snakemake):
-    write_csv(snakemake.output[0], gather(snakemake.input, snakemake.params.recipes))
+    recipes = snakemake.params.recipes
+    write_csv(snakemake.output[0], gather(snakemake.input, recipes))
+    if seen := snakemake.output.get("seen"):
+        write_csv(seen, gather(snakemake.input, recipes, held_out="seen"))
     for metrics in snakemake.input:  # all trainings have ended, and Snakemake knows it
         Path(metrics).with_name("checkpoint.pt").unlink(missing_ok=True)
 

@@ -1,12 +1,14 @@
-"""Training codes and class names in; a table of label combinations and a weight per training cell out."""
+"""Training codes in; tables of label combinations and of classes, and a weight per training cell, out."""
 
 import numpy as np
+from cellshuffle.atlas.held_out import cells_kept
 from cellshuffle.console import say
 from cellshuffle.files import atomic_write, create_npy, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import balanced_codes
+from cellshuffle.labels.plates import train_sizes
 from cellshuffle.labels.stored import load_classes, load_labels
-from cellshuffle.labels.weights import combination_rows, combination_weights
+from cellshuffle.labels.weights import class_rows, combination_rows, combination_weights
 
 
 def main(snakemake):
@@ -16,12 +18,14 @@ def main(snakemake):
     names, codes = balanced_codes(
         balance, classes, labels, list(snakemake.input.train), snakemake.params.where
     )
-    rows = combination_rows(codes, balance, names, baseline)
+    kept = cells_kept(snakemake.params.held_out, train_sizes(snakemake.input.plates))
+    rows = combination_rows(codes[kept], balance, names, baseline)
     write_rows(snakemake.output.combinations, rows)
     with atomic_write(snakemake.output.cells) as partial:
         cells = create_npy(partial, np.float64, (len(labels),))
-        combination_weights(codes, tuple(map(len, names)), baseline, out=cells)
+        combination_weights(codes, tuple(map(len, names)), baseline, cells, kept)
         cells.flush()
+    write_rows(snakemake.output.classes, class_rows(labels[kept], classes))
     counts, weights = ([row[key] for row in rows] for key in ("count", "weight"))
     say(
         f"{len(rows):,} combinations of {' x '.join(balance)}, of {min(counts):,} to {max(counts):,} cells; "

@@ -44,11 +44,17 @@ TEXT = ("strategy", "task", "metric", "class", "split", "verdict", "reason")
 MAY_LACK = ("sd", "difference", "low", "high")
 
 
-def gather(paths, fingerprints=()):
+# Scored without looking at a cell, see analysis/chance.py; with blanks, so that no strategy is so named.
+COMMONEST, FREQUENCIES = "commonest class", "train frequencies"
+CHANCE = (COMMONEST, FREQUENCIES)
+
+
+def gather(paths, fingerprints=(), held_out=None):
     """metrics.json files -> one tidy table: strategy, seed, task, metric, value.
 
     fingerprints: of the recipes that are to have made them, in the same order; none for files taken as they
-    are. Raises InputError where a file was made by another, or does not hold scores.
+    are; held_out: the part of the train cells that the scores are of, None for the test cells.
+    Raises InputError where a file was made by another, or does not hold scores.
     """
     rows = []
     for path, wanted in itertools.zip_longest(paths, fingerprints):
@@ -56,7 +62,7 @@ def gather(paths, fingerprints=()):
         with readable_as("the scores of a training", path):
             if wanted not in (None, job.get("fingerprint")):
                 raise ValueError("made by other settings or other code")
-            for task, scores in job["scores"].items():
+            for task, scores in (job["held_out"][held_out] if held_out else job["scores"]).items():
                 rows += [(job["strategy"], job["seed"], task, m, float(scores[m])) for m in METRICS]
     return pd.DataFrame(rows, columns=list(METRICS_COLUMNS))
 
@@ -65,22 +71,24 @@ def read_table(path, columns, text=()):
     """A CSV table that the run has made, in which names such as `NA`, `null` or `True` stay text.
 
     columns: those that it is to have; all but TEXT hold numbers, and none but MAY_LACK lacks any. text: of
-    numbers that are names. Raises InputError where the file holds anything else.
+    numbers that are names. Rows of CHANCE may lack any number. Raises InputError where the file holds
+    anything else.
     """
     with readable_as("a table of the run", path):
         table = pd.read_csv(
             path,
             keep_default_na=False,
-            na_values={column: [""] for column in ("value", "mean", *MAY_LACK)},
+            na_values={column: [""] for column in ("value", "mean", "n", "rank", "rescaled", *MAY_LACK)},
             dtype=dict.fromkeys((*TEXT, *text), str),
         )
+        whole = ~table["strategy"].isin(CHANCE) if "strategy" in table else slice(None)
         for column in columns:
             if column not in table:
                 raise ValueError(f"it has no column '{column}'")
             numbers = column not in (*TEXT, *text)
             if numbers and not pd.api.types.is_numeric_dtype(table[column]):
                 raise ValueError(f"not only numbers in column '{column}'")
-            if numbers and column not in MAY_LACK and not np.isfinite(table[column]).all():
+            if numbers and column not in MAY_LACK and not np.isfinite(table.loc[whole, column]).all():
                 raise ValueError(f"numbers that are missing or not finite in column '{column}'")
         if table.empty:
             raise ValueError("it has no rows")
@@ -144,21 +152,23 @@ def job_of(path):
 def differences(paths, baseline, replicates=1000, seed=0):
     """Difference of every strategy from `baseline`, with a 95% interval over cells and seeds.
 
-    paths: predictions.npz of every training; seed: of the resampling, so that tables repeat.
+    paths: predictions.npz of every training, or {(strategy, seed): path}; seed: of the resampling, so that
+    tables repeat.
     Returns a table: strategy, task, metric, difference, low, high, reason, for the metrics in SCORES.
     `reason` is a phrase where no difference can be told; where cells are too few or all predictions
     agree, there is no interval.
     Raises InputError where trainings were tested on different cells.
     """
     rng = np.random.default_rng(seed)
-    jobs = {job_of(path): path for path in paths}
-    tasks, truth, _, classes = read_predictions(paths[0])
+    jobs = paths if isinstance(paths, dict) else {job_of(path): path for path in paths}
+    first = next(iter(jobs.values()))
+    tasks, truth, _, classes = read_predictions(first)
     group, weights = resamples(len(truth), replicates, rng)
     observed, replicated, digests = {}, {}, {}
     for job, path in jobs.items():
         _, own_truth, prediction, _ = read_predictions(path)
         if not np.array_equal(own_truth, truth):
-            raise InputError(f"{path}: tested on other cells than {paths[0]}; train it again")
+            raise InputError(f"{path}: tested on other cells than {first}; train it again")
         for t, task in enumerate(tasks):
             pair = truth[:, t].astype(np.int64), prediction[:, t].astype(np.int64)
             counts = class_counts(*pair, len(classes[task]))

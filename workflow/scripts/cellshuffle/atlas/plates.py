@@ -258,6 +258,17 @@ class Plates:
         )
         return chosen
 
+    def only(self, cells: np.ndarray) -> "Plates":
+        """The same open plates, of these cells alone; cells: (k,) sorted cell numbers, each once."""
+        edges = np.searchsorted(cells, self.offsets)
+        rows = [cells[a:b] - n for a, b, n in zip(edges[:-1], edges[1:], self.offsets[:-1], strict=True)]
+        chosen = copy.copy(self)
+        if self.obs is not None:
+            chosen.obs = {name: codes[cells] for name, codes in self.obs.items()}
+        pairs = zip(rows, self.kept, strict=True)
+        chosen._keep([(own if kept is None else kept[own]).astype(np.int32) for own, kept in pairs])
+        return chosen
+
     def _choose(self, obs, where, genes):
         files = [plate.file for plate in self.plates]
         if where:

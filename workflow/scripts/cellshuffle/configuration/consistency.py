@@ -7,6 +7,7 @@ from string import Formatter
 
 from cellshuffle.configuration.run import file_name
 from cellshuffle.configuration.schema import balanced_labels
+from cellshuffle.configuration.tuning import all_entries, held_out_parts
 
 MOST_TRAININGS = 10_000  # more than Snakemake plans in minutes
 EPOCH_SEEDS = 1000  # between the seeds of two epochs
@@ -16,6 +17,7 @@ def inconsistencies(config):
     """Lines about what a schema cannot say; `config` has passed it and holds its defaults."""
     yield from _plate_problems(config["atlas"])
     yield from _folder_problems(config)
+    yield from _held_out_problems(config)
     for name, entry in config["strategies"].items():
         yield from (f"strategies: {name}: {line}" for line in _draw_problems(entry, config["tasks"]))
     for label in sorted({"count", "weight"} & set(balanced_labels(config))):
@@ -24,8 +26,8 @@ def inconsistencies(config):
             "of another name that has it as its column"
         )
     training = config["training"]
-    models = 1 + bool(training["model"]["hidden"] and config["compare"]["linear"])
-    trainings = len(config["strategies"]) * len(training["seeds"]) * models
+    linear = len(config["strategies"]) * bool(training["model"]["hidden"] and config["compare"]["linear"])
+    trainings = (len(all_entries(config)) + linear) * len(training["seeds"])
     if trainings > MOST_TRAININGS:
         yield f"strategies, training: seeds: make {trainings:,} trainings; at most {MOST_TRAININGS:,} can be"
     if training["world_size"] % training["nodes"]:
@@ -33,8 +35,9 @@ def inconsistencies(config):
             f"training: world_size: {training['world_size']} processes cannot be spread evenly over "
             f"{training['nodes']} nodes"
         )
+    epochs = max(entry.get("epochs", training["epochs"]) for entry in config["strategies"].values())
     for low, high in itertools.combinations(sorted(training["seeds"]), 2):
-        if (high - low) % EPOCH_SEEDS == 0 and high - low < EPOCH_SEEDS * training["epochs"]:
+        if (high - low) % EPOCH_SEEDS == 0 and high - low < EPOCH_SEEDS * epochs:
             yield (
                 f"training: seeds: {low} and {high} would share orders of cells: scDataset draws epoch k "
                 f"with seed + {EPOCH_SEEDS} k; take seeds that do not differ by a multiple of {EPOCH_SEEDS}"
@@ -44,6 +47,24 @@ def inconsistencies(config):
         yield f"compare: baseline: '{baseline}' is not a strategy ({', '.join(config['strategies'])})"
     if task is not None and task not in config["tasks"]:
         yield f"figures: task: '{task}' is not a task ({', '.join(config['tasks'])})"
+
+
+def _held_out_problems(config):
+    """Train cells that cannot be held out."""
+    plates = list(map(str, config["atlas"]["train_plates"]))
+    parts = held_out_parts(config)
+    validation = parts.get("validation", {}).get("plates", [])
+    for plate in validation:
+        if plate not in plates:
+            yield f"tune: validation: plates: '{plate}' is not in atlas: train_plates ({', '.join(plates)})"
+    if set(plates) <= set(validation):
+        yield "tune: validation: plates: holds out all train plates; leave at least one to train on"
+    for name, entry in config["strategies"].items() if parts else ():
+        if "path" in entry:
+            yield (
+                f"strategies: {name}: path: an order file numbers all train cells, and tune and compare: "
+                "seen_fraction hold some of them out; leave one or the other out"
+            )
 
 
 def _plate_problems(atlas):

@@ -6,6 +6,7 @@ import re
 
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.configuration.schema import balanced_labels
+from cellshuffle.configuration.tuning import all_entries, held_out_parts, tuned_trainings
 
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -38,7 +39,8 @@ class Run:
     label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes; sizes: of
     the simulated atlas; simulates_parquet: whether it is one of Parquet files, with simulated_tables beside
     them. max_cells: {split: cells or None}. where: {obs column: value or values} of the cells that the run
-    reads, None: all.
+    reads, None: all. entries, tuned, held_out: see tuning.all_entries, tuned_trainings and
+    held_out_parts.
     """
 
     def __init__(self, config):
@@ -76,6 +78,8 @@ class Run:
         self.where = atlas["where"]
         self.max_cells = {split: atlas[f"max_{split}_cells"] for split in self.plates}
         self.balanced_labels = balanced_labels(config)
+        self.entries, self.tuned = all_entries(config), tuned_trainings(config)
+        self.held_out = held_out_parts(config)
         tasks = config["tasks"]
         self.balanced_columns = [label for label in self.balanced_labels if label not in tasks]
 

@@ -10,6 +10,7 @@ ANY = object()
 NAMES = {
     ("atlas", "train_plates", ANY): (),
     ("atlas", "test_plates", ANY): (),
+    ("tune", "validation", "plates", ANY): (),
     ("atlas", "split", "train", ANY): ("bool", "float", "null"),
     ("atlas", "split", "test", ANY): ("bool", "float", "null"),
     ("atlas", "split", "ignore", ANY): ("bool", "float", "null"),

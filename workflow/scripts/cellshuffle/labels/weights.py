@@ -10,15 +10,19 @@ BLOCK = 2**22  # cells held in memory at a time
 MAX_COMBINATIONS = 2**27  # possible ones; counted in 8 bytes each
 
 
-def combination_weights(codes, n_classes, baseline=1000, out=None):
+def combination_weights(codes, n_classes, baseline=1000, out=None, counted=slice(None)):
     """Sampling weight per cell that balances label combinations, damped for rare ones.
 
     codes: (n_cells, k) int codes, one column a balanced label; n_classes: k class counts; out:
-    (n_cells,) float64 array to write to, such as a memory map.
+    (n_cells,) float64 array to write to, such as a memory map; counted: the cells that are counted, all
+    unless others are held out, which have the weight of their combination too, of a single cell if it is
+    theirs alone.
     Returns (n_cells,) float64: n_cells / (n_combinations * (count + baseline)).
     """
     out = np.empty(len(codes)) if out is None else out
-    weight = weight_of_count(count_combinations(codes, n_classes), baseline)
+    count = count_combinations(codes[counted], n_classes)
+    weight = weight_of_count(count, baseline)
+    weight[count == 0] = count.sum() / (np.count_nonzero(count) * (1 + baseline))
     for low in range(0, len(codes), BLOCK):
         out[low : low + BLOCK] = weight[combine(codes[low : low + BLOCK], n_classes)]
     return out
@@ -38,6 +42,22 @@ def combination_rows(codes, balance, names, baseline=1000):
     numbers = [count[present].tolist(), weight_of_count(count, baseline)[present].tolist()]
     header = [*balance, "count", "weight"]
     return [dict(zip(header, row, strict=True)) for row in zip(*columns, *numbers, strict=True)]
+
+
+def class_rows(labels, classes):
+    """How many cells each class of each task has: a list of dicts of `task`, `class`, `cells`.
+
+    labels: (n_cells, n_tasks) codes; classes: {task: class names}.
+    """
+    counts = {task: np.zeros(len(names), np.int64) for task, names in classes.items()}
+    for low in range(0, len(labels), BLOCK):
+        for codes, (task, names) in zip(labels[low : low + BLOCK].T, classes.items(), strict=True):
+            counts[task] += np.bincount(codes, minlength=len(names))
+    return [
+        {"task": task, "class": name, "cells": count}
+        for task, names in classes.items()
+        for name, count in zip(names, counts[task].tolist(), strict=True)
+    ]
 
 
 def combine(codes, n_classes):

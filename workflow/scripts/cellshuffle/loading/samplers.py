@@ -7,7 +7,8 @@ import numpy as np
 
 from cellshuffle.errors import InputError
 
-LOADING = ("batch_size", "fetch_factor")  # keys of a strategy that are not its sampler's
+# Keys of a strategy that are not its sampler's: of its minibatches, and of its training.
+LOADING, TRAINING = ("batch_size", "fetch_factor"), ("learning_rate", "epochs")
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,16 @@ def loading_of(entry, training):
     return {name: entry.get(name, training[name]) for name in LOADING}
 
 
+def training_of(entry, training):
+    """{"learning_rate", "epochs"}: the strategy's own, else those of the config's training section."""
+    return {name: entry.get(name, training[name]) for name in TRAINING}
+
+
+def sampler_keys(entry):
+    """The entry of a strategy without the keys that are not its sampler's."""
+    return {key: value for key, value in entry.items() if key not in (*LOADING, *TRAINING)}
+
+
 def sweep_prefixes():
     """{sampler: how `sweep` begins its strategies' names} of the samplers that can be swept."""
     return {name: known.swept_as for name, known in SAMPLERS.items() if known.swept_as}
@@ -192,12 +203,12 @@ def sweep_prefixes():
 
 def strategy_schemas():
     """{sampler: JSON schema of a strategy that names it}, for the configuration's schema."""
-    loading = {name: {"$ref": f"#/$defs/{name}"} for name in LOADING}
+    own = {name: {"$ref": f"#/$defs/{name}"} for name in (*LOADING, *TRAINING)}
     return {
         name: {
             "additionalProperties": False,
             "required": list(known.required),
-            "properties": {"sampler": True} | known.keys | loading,
+            "properties": {"sampler": True} | known.keys | own,
         }
         for name, known in SAMPLERS.items()
     }
@@ -249,7 +260,8 @@ def sampler_of(strategy, weights=None, labels=None):
     weights: (n_train,) float64 of the run, given to a weighted sampler only; labels: {task: (n_train,)
     codes}.
     """
-    options = {key: value for key, value in strategy.items() if key not in ("sampler", "task", *LOADING)}
+    keys = sampler_keys(strategy).items()
+    options = {key: value for key, value in keys if key not in ("sampler", "task")}
     return sampler(
         strategy["sampler"],
         weights if is_weighted(strategy) else None,

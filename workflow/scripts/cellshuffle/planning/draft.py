@@ -217,6 +217,10 @@ def _training(n_train, are_counts):
         f"training: {{seeds: [0, 1, 2], epochs: {own['epochs']}, batch_size: {own['batch_size']}, "
         f"fetch_factor: {own['fetch_factor']}, learning_rate: 1.0e-4,",
         "           transform: none}",
+        "# Is a strategy bad, or its learning rate? Each at its own best, by cells of the train plates:",
+        "# tune: {learning_rate: [1.0e-4, 1.0e-3, 1.0e-2], validation: {fraction: 0.1, seed: 0}}",
+        "# What does a new plate cost, apart from the order? Test on cells of the train plates as well:",
+        "# compare: {seen_fraction: 0.05}",
     ]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.obs import where_words
-from cellshuffle.loading.samplers import cells_per_epoch, is_labelled, is_weighted
+from cellshuffle.configuration.tuning import tuned_trainings
+from cellshuffle.loading.samplers import cells_per_epoch, is_labelled, is_weighted, training_of
 from cellshuffle.packing.format import packed_size
 from cellshuffle.phrasing import duration, join_words
 from cellshuffle.planning.proportions import proportion_risks
@@ -28,15 +29,18 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
     the CPU, where they share the disk, one after the other on a GPU.
     """
     training, strategies = config["training"], config["strategies"]
-    seeds, epochs = len(training["seeds"]), training["epochs"]
-    on_cpu, models = rates["device"] == "cpu", 1 + ("train_linear" in rates)
-    jobs = max(1, min(cores // threads, models * seeds * len(strategies))) if on_cpu else 1
+    seeds, tuned = len(training["seeds"]), tuned_trainings(config)
+    trainings = {name: len({name, *tuned.get(name, {}).values()}) for name in strategies}  # of each seed
+    on_cpu, with_linear = rates["device"] == "cpu", "train_linear" in rates
+    n_trainings = seeds * (sum(trainings.values()) + len(strategies) * with_linear)
+    jobs = max(1, min(cores // threads, n_trainings)) if on_cpu else 1
     costs, linear = {}, 0
     for name, entry in strategies.items():
         disk = _disk_rate(rates, name)
         rate, epoch = _epoch(survey, rates, name, entry, training, jobs)
+        epochs = training_of(entry, training)["epochs"]
         one_training = epochs * epoch
-        if models > 1:
+        if with_linear:
             linear += seeds * epochs * _epoch(survey, _of_linear(rates), name, entry, training, jobs)[1]
         costs[name] = {
             "cells_per_second": rate,
@@ -44,16 +48,17 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
             "paced_by": _pacer(rates["train"], rates["load"][name], disk / jobs),
             "epoch": epoch,
             "training": one_training,
-            "seeds": seeds * one_training,
+            "seeds": trainings[name] * seeds * one_training,
             "memory": 1e6 * memory_mb[name],
         }
-    n_jobs = (models * seeds + 1) * len(strategies) + len(survey.files)
+    n_jobs = n_trainings + len(strategies) + len(survey.files)
     pack = survey.to_pack / rates["pack"] / cores if config["atlas"]["pack"] else 0
     train = (sum(cost["seeds"] for cost in costs.values()) + linear) / jobs
     existing = next(part for part in (Path(folder), *Path(folder).parents) if part.exists())
     return {
         "strategies": costs,
         "jobs_at_once": jobs,
+        "trainings": n_trainings,
         "pack": pack,
         "linear": linear / jobs,
         "total": pack + train,
@@ -198,7 +203,10 @@ def lines(survey, costs, config, rates):
         f"{size(costs['machine_memory'])}"
     )
     yield ""
-    yield from _table(costs["strategies"], seeds, rates)
+    if config.get("tune"):
+        tried = len(config["tune"]["learning_rate"])
+        yield f"tuning        {costs['trainings']:,} trainings: every strategy at {tried} learning rates"
+    yield from _table(costs["strategies"], "all rates" if config.get("tune") else _seeds(seeds), rates)
     yield ""
     if rates.get("disk"):
         yield f"reading       {reading(rates['disk'])}"
@@ -221,9 +229,13 @@ def lines(survey, costs, config, rates):
         yield f"also          {risk}"
 
 
-def _table(strategies, seeds, rates):
+def _seeds(number):
+    return f"{number} seed{'s' * (number > 1)}"
+
+
+def _table(strategies, all_trainings, rates):
     """Lines on what every strategy costs, and what sets the pace: the slower of model and loading."""
-    heads = ("loading/s", "cells/s", "paced by", "an epoch", "a training", f"{seeds} seed{'s' * (seeds > 1)}")
+    heads = ("loading/s", "cells/s", "paced by", "an epoch", "a training", all_trainings)
     yield f"{'strategy':<24}" + "".join(f"{head:>12}" for head in heads)
     for name, cost in strategies.items():
         times = "".join(f"{long_duration(cost[k]):>12}" for k in ("epoch", "training", "seeds"))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from cellshuffle.loading.samplers import cells_per_epoch, loading_of, shuffles_fetches
+from cellshuffle.loading.samplers import cells_per_epoch, loading_of, shuffles_fetches, training_of
 
 SMALL_ATLAS = 5_000  # train cells below which minibatches are small too
 FETCHES = 20  # an epoch should have at least so many
@@ -51,18 +51,20 @@ def proportion_risks(n_train, strategies, training):
             f"nearly at random whatever the strategy.{advice}"
         )
     steps = {
-        name: training["epochs"]
+        name: training_of(entry, training)["epochs"]
         * math.ceil(cells_per_epoch(entry, n_train) / loading_of(entry, training)["batch_size"])
         / training["world_size"]
         for name, entry in strategies.items()
     }
-    fewest = min(steps, key=steps.get)
-    distance = steps[fewest] * training["learning_rate"]
+    own = {name: training_of(entry, training) for name, entry in strategies.items()}
+    fewest = min(steps, key=lambda name: steps[name] * own[name]["learning_rate"])
+    rate, epochs = own[fewest]["learning_rate"], own[fewest]["epochs"]
+    distance = steps[fewest] * rate
     if 0 < distance < MIN_DISTANCE:
-        epochs = math.ceil(2 * training["epochs"] * MIN_DISTANCE / distance)
+        epochs = math.ceil(2 * epochs * MIN_DISTANCE / distance)
         texts.append(
             f"A training of {fewest} takes {steps[fewest]:,.0f} steps, each of which moves a weight by "
-            f"about the learning rate, {training['learning_rate']:g}: it may learn next to nothing. "
+            f"about the learning rate, {rate:g}: it may learn next to nothing. "
             f"Raise training: epochs to about {epochs:,}, or learning_rate."
         )
     return texts

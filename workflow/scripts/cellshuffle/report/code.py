@@ -2,7 +2,7 @@
 
 import textwrap
 
-from cellshuffle.loading.samplers import LOADING, is_exact, is_labelled, is_weighted, loading_of
+from cellshuffle.loading.samplers import is_exact, is_labelled, is_weighted, loading_of, sampler_keys
 from cellshuffle.phrasing import one_line
 
 TITLE = "Use it in your own training"
@@ -39,7 +39,8 @@ def training_code(config, strategy):
     config: that of the report; strategy: a name of its strategies, None for random order.
     """
     entry = config["strategies"][strategy] if strategy else RANDOM
-    options = {key: value for key, value in entry.items() if key not in ("sampler", "task", *LOADING)}
+    keys = sampler_keys(entry).items()
+    options = {key: value for key, value in keys if key not in ("sampler", "task")}
     if "path" in entry:
         options["path"] = config["reading"]["orders"][strategy]
     name, weights = [_literal(entry["sampler"])], [WEIGHTS] if is_weighted(entry) else []

@@ -2,7 +2,7 @@
 
 import re
 
-from cellshuffle.analysis.comparison import METRICS, UNKNOWN
+from cellshuffle.analysis.comparison import CHANCE, METRICS, UNKNOWN
 from cellshuffle.phrasing import (
     METRIC_NAMES,
     join_words,
@@ -20,8 +20,12 @@ from cellshuffle.report.answers import (
     significant_differences,
     verdicts,
 )
+from cellshuffle.report.ceiling import TITLE as SEEN
+from cellshuffle.report.ceiling import seen_rows, seen_sentences
 from cellshuffle.report.convergence import TITLE, convergence
 from cellshuffle.report.results import macro_f1
+from cellshuffle.report.tuning import HEADER, tuning_rows, tuning_sentences
+from cellshuffle.report.tuning import TITLE as TUNED
 
 
 def escape(text):
@@ -38,11 +42,12 @@ def markdown_table(header, rows):
     return [f"| {' | '.join(cells)} |" for cells in [header, rule, *rows]]
 
 
-def comparison_markdown(table, config, baseline, rises, linear=None):
+def comparison_markdown(table, config, baseline, rises, linear=None, chance=None, tuning=None, seen=None):
     """The comparison table, in words, as Markdown text.
 
     rises: see analysis.convergence; linear: the table of the linear model, where one with hidden layers was
-    trained beside it.
+    trained beside it; chance: see analysis.chance.chance_rows; tuning: a Tuning, where rates were tuned;
+    seen: the table seen.csv, where train cells were held out.
     """
     strategies, tasks = list(config["strategies"]), list(config["tasks"])
     scores = table.set_index(["strategy", "task", "metric"])
@@ -61,15 +66,24 @@ def comparison_markdown(table, config, baseline, rises, linear=None):
         "In brackets the rank among the strategies, 1 being the best.",
         "",
         *_macro_f1_table(scores, strategies, tasks, _ranked),
+        *_chance_table_rows(chance, tasks),
     ]
     if len(strategies) > 1:
         lines += _differences(table, scores, strategies, tasks, baseline, seeds)
         if config["training"]["model"]["hidden"]:
             lines += _ranking(table, linear, strategies, tasks, baseline)
     lines += ["", f"## {TITLE}", "", escape(" ".join(convergence(rises, table, baseline)))]
+    if seen is not None:
+        rows = [map(escape, row) for row in seen_rows(seen, config)]
+        lines += ["", f"## {SEEN}", "", *_paragraph_and_list(seen_sentences(seen, table, config))]
+        lines += markdown_table(["Strategy", *map(escape, tasks)], rows)
+    if tuning:
+        lines += ["", f"## {TUNED}", "", *_paragraph_and_list(tuning_sentences(tuning, table, baseline))]
+        lines += markdown_table(HEADER, [map(escape, row) for row in tuning_rows(tuning, table, baseline)])
     lines += ["", "## Every score"]
     for task in tasks:
         rows = [[escape(s), *(_mean_sd(scores.loc[s, task, m]) for m in METRICS)] for s in strategies]
+        rows += _chance_score_rows(chance, task)
         header = ["Strategy", *(METRIC_NAMES[m] for m in METRICS)]
         lines += ["", f"### {escape(task)}", "", *markdown_table(header, rows)]
     lines += _own_training(table, config, baseline)
@@ -122,6 +136,34 @@ def _macro_f1_table(scores, strategies, tasks, text):
     """Lines of a table of strategies and tasks; text: of a row of the comparison, for a cell."""
     rows = [[escape(s), *(text(scores.loc[s, t, "macro_f1"]) for t in tasks)] for s in strategies]
     return markdown_table(["Strategy", *map(escape, tasks)], rows)
+
+
+def _paragraph_and_list(sentences):
+    """Lines of a first sentence, and the others as a list."""
+    first, *others = map(escape, sentences)
+    return [first, "", *(f"- {line}" for line in others), ""]
+
+
+def _chance_table_rows(chance, tasks):
+    """Lines of macro F1 by chance, below those of the strategies."""
+    if chance is None:
+        return []
+    mean = chance.set_index(["strategy", "task", "metric"])["mean"]
+    rows = [[f"*{name}*", *(_number(mean[name, t, "macro_f1"]) for t in tasks)] for name in CHANCE]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [*lines, "", "In italics what is scored by chance, without looking at a cell."]
+
+
+def _chance_score_rows(chance, task):
+    """Rows of every score by chance."""
+    if chance is None:
+        return []
+    mean = chance.set_index(["strategy", "task", "metric"])["mean"]
+    return [[f"*{name}*", *(_number(mean[name, task, m]) for m in METRICS)] for name in CHANCE]
+
+
+def _number(value):
+    return "" if value != value else f"{value:.3f}"
 
 
 def _mean_sd(row):

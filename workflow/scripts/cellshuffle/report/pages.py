@@ -8,10 +8,10 @@ import yaml
 
 import cellshuffle
 from cellshuffle.analysis.classes import COLUMNS
-from cellshuffle.analysis.comparison import METRICS
+from cellshuffle.analysis.comparison import CHANCE, METRICS
 from cellshuffle.analysis.convergence import last_rises
 from cellshuffle.phrasing import METRIC_NAMES, duration, signed
-from cellshuffle.report import answers, code, html, orders, ranking
+from cellshuffle.report import answers, ceiling, code, html, orders, ranking, tuning
 from cellshuffle.report.convergence import TITLE, convergence
 
 PACKAGES = ["snakemake", "scDataset", "torch", "numpy", "scipy", "pandas", "h5py", "anndata",
@@ -48,6 +48,8 @@ def answers_page(results, settings):
         *_ranking(results),
         html.heading(TITLE),
         html.bullets(convergence(last_rises(results.history, results.tasks), table, baseline)),
+        *_seen(results),
+        *_tuning(results),
         html.heading("What does it cost?"),
         html.plain_table(header, answers.cost_rows(results.totals, results.time_to_target)),
         html.paragraph("Means over the seeds, on the machine of this run.", *answers.rewriting(results)),
@@ -90,6 +92,30 @@ def _ranking(results):
         yield html.paragraph("Macro F1 and rank, in brackets those of the linear model.")
 
 
+def _seen(results):
+    """The same models on plates that they have seen, where cells of those were held out."""
+    if results.seen is None:
+        return []
+    return [
+        html.heading(ceiling.TITLE),
+        html.bullets(list(ceiling.seen_sentences(results.seen, results.comparison, results.config))),
+        html.plain_table(["Strategy", *results.tasks], ceiling.seen_rows(results.seen, results.config)),
+    ]
+
+
+def _tuning(results):
+    """Every strategy at its own best learning rate, where rates were tuned."""
+    if not results.tuning:
+        return []
+    arguments = results.tuning, results.comparison, results.baseline
+    return [
+        html.heading(tuning.TITLE),
+        html.bullets(tuning.tuning_sentences(*arguments)),
+        html.plain_table(tuning.HEADER, tuning.tuning_rows(*arguments)),
+        html.picture(results.files.tuning_figure[0], "Macro F1 against the learning rate, a line a strategy"),
+    ]
+
+
 def _loading(results):
     """How fast every order is read alone."""
     if not results.loading:
@@ -111,14 +137,15 @@ def _loading(results):
 def table_page(results):
     """The comparison as an HTML page whose table can be sorted and filtered."""
     header = ["Strategy", "Task", "Score", "Mean", "SD", "Seeds", "Rank", "Difference", "95% low",
-              "95% high", "Against the baseline", "Why not"]  # fmt: skip
+              "95% high", "Rescaled", "Against the baseline", "Why not"]  # fmt: skip
     formats = {
         **dict.fromkeys(("mean", "sd"), "{:.4f}".format),
         **dict.fromkeys(("n", "rank"), "{:.0f}".format),
         **dict.fromkeys(("difference", "low", "high"), lambda value: signed(value, 4)),
+        "rescaled": "{:.4f}".format,
     }
     rows = []
-    for row in results.comparison.to_dict("records"):
+    for row in results.every_score.to_dict("records"):
         names = [(row[key], row[key]) for key in ("strategy", "task")]
         cells = [
             ("", "") if row[column] != row[column] else (text(row[column]), float(row[column]))
@@ -127,7 +154,7 @@ def table_page(results):
         score = (METRIC_NAMES[row["metric"]], row["metric"])
         rows.append([*names, score, *cells, *((row[key], row[key]) for key in ("verdict", "reason"))])
     menus = [
-        html.chooser("Strategy", 0, [(s, s) for s in results.strategies]),
+        html.chooser("Strategy", 0, [(s, s) for s in (*results.strategies, *CHANCE)]),
         html.chooser("Task", 1, [(t, t) for t in results.tasks]),
         html.chooser("Score", 2, [(m, METRIC_NAMES[m]) for m in METRICS], "macro_f1"),
     ]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cellshuffle.analysis.comparison import (
+    CHANCE,
     COMPARISON_COLUMNS,
     METRICS_COLUMNS,
     baseline_of,
@@ -16,6 +17,7 @@ from cellshuffle.analysis.comparison import (
 from cellshuffle.analysis.convergence import read_history
 from cellshuffle.files import read_json, readable_as
 from cellshuffle.loading.samplers import is_rewritten
+from cellshuffle.report.tuning import read_tuning
 
 
 def macro_f1(table, task=None):
@@ -83,7 +85,29 @@ class Results:
 
     @cached_property
     def comparison(self):
+        """The rows of the strategies."""
+        return self.every_score[~self.every_score["strategy"].isin(CHANCE)]
+
+    @cached_property
+    def every_score(self):
+        """All rows of the comparison: of the strategies, and of chance."""
         return read_table(self.files.comparison, COMPARISON_COLUMNS)
+
+    def chance(self, task):
+        """The macro F1 that is scored on a task by chance, the better of its two kinds; NaN if unknown."""
+        rows = self.every_score[self.every_score["strategy"].isin(CHANCE)]
+        return macro_f1(rows, task)["mean"].max()
+
+    @cached_property
+    def seen(self):
+        """Scores on cells held out from the train plates, None without them."""
+        paths = getattr(self.files, "seen", [])
+        return read_table(paths[0], METRICS_COLUMNS) if paths else None
+
+    @cached_property
+    def tuning(self):
+        """The Tuning, None where no learning rates were tuned."""
+        return read_tuning(getattr(self.files, "tuning", []), getattr(self.files, "tuned", []))
 
     @cached_property
     def linear(self):

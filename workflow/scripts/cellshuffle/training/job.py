@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
+from cellshuffle.atlas.held_out import cells_kept, held_out_cells
 from cellshuffle.atlas.obs import where_of
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.console import say
@@ -60,6 +61,13 @@ def run_job(job):
     labels = {split: load_labels(job["labels"][split], classes, len(plates[split])) for split in plates}
     weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
     weights = load_weights(job["weights"], len(plates["train"])) if weighted else None
+    held_out = {}
+    if recipe.held_out:
+        sizes = plates["train"].plate_sizes.tolist()
+        cells, kept = held_out_cells(sizes, recipe.held_out), cells_kept(recipe.held_out, sizes)
+        held_out = {part: (plates["train"].only(own), labels["train"][own]) for part, own in cells.items()}
+        plates["train"], labels["train"] = plates["train"].only(kept), labels["train"][kept]
+        weights = weights[kept] if weighted else None
     codes = dict(zip(classes, labels["train"].T, strict=True))
     files = [
         *itertools.chain(*job["plates"].values()),
@@ -79,6 +87,7 @@ def run_job(job):
         fingerprint(
             [deciding, classes], files + [job["weights"]] * weighted + ([order_file] if order_file else [])
         ),
+        held_out,
     ).train()
     if result is not None:
         _write(job["outputs"], recipe, result, plates, classes, labels["test"])
@@ -116,7 +125,8 @@ def _write(outputs, recipe, result, plates, classes, test_labels):
             "tasks": tasks,
             "scores": result.scores,
             "order_sha256": state.orders,
-        },
+        }
+        | ({"held_out": result.held_out} if result.held_out else {}),
     )
 
 

@@ -27,6 +27,7 @@ class Result:
 
     scores: dict  # {task: {metric: value}} after the last epoch
     predictions: np.ndarray  # (n_test, n_tasks) codes
+    held_out: dict  # {part of the train cells that was held out: scores, as above}
     state: State  # parameters, history and the SHA-256 of every epoch's order
 
 
@@ -36,15 +37,27 @@ class Trainer:
     train_data, test_data: (Plates, labels (n_cells, n_tasks) codes); classes: {task: class names};
     sampler: an scDataset strategy; recipe, execution: see training/settings.py; checkpoint: path,
     written every `checkpoint_minutes` and at the end of every epoch; fingerprint: of everything that
-    decides the numbers, a checkpoint with another one is discarded.
+    decides the numbers, a checkpoint with another one is discarded; held_out: {part: data}, to be tested on
+    as well when all is done.
     Raises InputError when the loss is not finite, Stopped after SIGTERM.
     """
 
-    def __init__(self, train_data, test_data, classes, sampler, recipe, execution, checkpoint, fingerprint):
+    def __init__(
+        self,
+        train_data,
+        test_data,
+        classes,
+        sampler,
+        recipe,
+        execution,
+        checkpoint,
+        fingerprint,
+        held_out=None,
+    ):
         torch.set_num_threads(execution.threads)
         torch.set_float32_matmul_precision("highest")  # whatever the environment says of TF32
         self.test_data, self.recipe, self.execution = test_data, recipe, execution
-        self.checkpoint, self.fingerprint = checkpoint, fingerprint
+        self.checkpoint, self.fingerprint, self.held_out = checkpoint, fingerprint, held_out or {}
         self.heads = heads_of(classes)
         self.state = new_state(train_data[0].n_genes, self.heads, recipe)
         self.criterion = criterion_of(self.heads, self.state.parameters[-1])
@@ -62,7 +75,8 @@ class Trainer:
                 n_cells, order = self.train_epoch(stop_requested)
                 self.save()  # an epoch that is done is not lost while it is tested
                 scores, predictions = self.test_epoch(n_cells, order, stop_requested)
-        return Result(scores, predictions, self.state) if distributed.rank() == 0 else None
+            held_out = {part: self.test(*data, stop_requested)[0] for part, data in self.held_out.items()}
+        return Result(scores, predictions, held_out, self.state) if distributed.rank() == 0 else None
 
     def train_epoch(self, stop_requested):
         """Fetch, step, save, stop: the rest of an epoch, from `state.step` on.
@@ -110,9 +124,7 @@ class Trainer:
         """Scores and predictions on the test plates after an epoch; a row of history is added."""
         state, recipe = self.state, self.recipe
         began = time.perf_counter()
-        scores, predictions = evaluate(
-            *self.test_data, state, self.heads, recipe.transform, self.execution.prefetch, stop_requested,
-        )  # fmt: skip
+        scores, predictions = self.test(*self.test_data, stop_requested)
         for task, values in scores.items():
             if not np.isfinite(values["loss"]):
                 raise InputError(
@@ -129,6 +141,11 @@ class Trainer:
                 f"{row['cells_per_second']:,.0f} cells/s, macro F1 {macro_f1}"
             )
         return scores, predictions
+
+    def test(self, plates, labels, stop_requested):
+        """Scores and predictions on the cells of `plates`, see evaluation.evaluate."""
+        transform, prefetch = self.recipe.transform, self.execution.prefetch
+        return evaluate(plates, labels, self.state, self.heads, transform, prefetch, stop_requested)
 
     def save(self):
         """Write the checkpoint, with the losses of all processes."""

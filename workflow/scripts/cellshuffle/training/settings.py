@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass, field, replace
 
 import cellshuffle
+from cellshuffle.configuration.tuning import all_entries, held_out_parts
 from cellshuffle.fingerprints import code_of, fingerprint
-from cellshuffle.loading.samplers import LOADING, loading_of
+from cellshuffle.loading.samplers import loading_of, sampler_keys, training_of
 
 PREFETCH = 32  # batches prepared ahead, where a thread is free for it
 # Rooms whose code decides numbers: a checkpoint made by other code is not continued.
@@ -31,22 +32,25 @@ class Recipe:
     max_cells: dict = field(default_factory=lambda: {"train": None, "test": None})
     layer: str | None = None
     where: dict | None = None  # {obs column: value or values} of the cells to read
+    held_out: dict = field(default_factory=dict)  # of the train cells, see atlas/held_out.py
     hidden: list = field(default_factory=list)  # units of each hidden layer; none: a linear model
 
     @classmethod
     def from_config(cls, config: dict, strategy: str, seed: int) -> "Recipe":
         """The recipe of a strategy and seed of a complete configuration."""
-        training, atlas, entry = config["training"], config["atlas"], config["strategies"][strategy]
-        names = ("epochs", "learning_rate", "transform", "device", "world_size")
+        training, atlas, entry = config["training"], config["atlas"], all_entries(config)[strategy]
+        names = ("transform", "device", "world_size")
         return cls(
             strategy,
-            sampler={key: value for key, value in entry.items() if key not in LOADING},
+            sampler=sampler_keys(entry),
             seed=seed,
             max_cells={split: atlas[f"max_{split}_cells"] for split in ("train", "test")},
             layer=None if atlas["pack"] else atlas["layer"],
             where=atlas["where"],
             hidden=training["model"]["hidden"],
+            held_out=held_out_parts(config),
             **loading_of(entry, training),
+            **training_of(entry, training),
             **{name: training[name] for name in names},
         )
 

@@ -41,6 +41,9 @@ def _panel(axes, task, results):
             axes.plot(published[strategy], row, "|", color="black", markersize=9, markeredgewidth=1.4,
                       zorder=4, clip_on=False)  # fmt: skip
         style.value_label(axes, row, mean_sd(mean, sd))
+    chance = results.chance(task)
+    if chance == chance:
+        axes.axvline(chance, **style.CHANCE, zorder=2)
     style.strategy_rows(axes, results.strategies)
     axes.set_xlim(0, min(1, top * 1.05))
     axes.locator_params(axis="x", nbins=5)
@@ -70,4 +73,5 @@ def _legend(figure, marked, n_seeds):
             Line2D([], [], color="black", marker="|", markersize=9, markeredgewidth=1.4,
                    linestyle="none", label="published for Tahoe-100M (real cells)")
         )  # fmt: skip
+    handles.append(Line2D([], [], **style.CHANCE, label="chance"))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

@@ -22,6 +22,8 @@ def draw(results):
             for strategy, appearance in style.strategy_styles(strategies).items():
                 table = history[history["strategy"] == strategy]
                 _curve(axes, table, x, y, appearance, len(strategies))
+            if y.endswith("macro_f1") and results.chance(task) == results.chance(task):
+                axes.axhline(results.chance(task), **style.CHANCE)
             axes.grid(axis="y")
             axes.set_xlim(left=0)
             style.short_ticks(axes.xaxis, 4)
@@ -30,7 +32,7 @@ def draw(results):
     for column, axes in enumerate(grid[-1]):
         axes.set_xlabel("cells seen" if column % 2 == 0 else f"training time ({unit})")
     figure.align_ylabels(grid)
-    style.footnote(figure, f"macro F1 and loss on {test_set_name(results.config)}")
+    style.footnote(figure, f"macro F1 and loss on {test_set_name(results.config)}; dotted: chance")
     style.legend(figure, strategies)
     return figure
 

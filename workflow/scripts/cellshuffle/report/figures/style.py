@@ -20,6 +20,7 @@ from cellshuffle.phrasing import JOINERS, one_line
 
 WIDTH = 7.2  # inches: two columns of a journal page
 GREY = "#777777"
+CHANCE = {"color": "black", "linewidth": 0.9, "linestyle": ":"}  # of lines at what is scored by chance
 LONG = 34  # characters of a strategy's name before it takes two lines
 # After Okabe and Ito (2008), distinguishable with any colour vision; darker tones replace their yellow, which
 # is too light on white paper. Neighbours differ in lightness as well.
