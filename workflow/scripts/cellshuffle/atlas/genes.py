@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import os
 import re
 import zlib
@@ -75,29 +76,31 @@ def common_genes(align: str, plates: Iterable) -> GeneList:
     [['g1', 'g3'], ['g1', 'g2', 'g3', 'g4']]
     """
     listed = [] if align in RULES else [(align, np.array(gene_list(align), str))]
-    plates = [*listed, *plates]
-    for path, names in plates:
+    number_of, plates_of = {}, []  # each name once, and of every plate the numbers of its names
+    for path, names in itertools.chain(listed, plates):
         check_unique(path, names)
-    versioned = frozenset(
-        plain
-        for _, names in plates
-        for plain, n in Counter(map(_plain, names.tolist())).items()
-        if n > 1
-    )  # fmt: skip
-    keyed = [(path, {_key(name, versioned): name for name in names.tolist()}) for path, names in plates]
-    genes = dict(keyed[0][1])
-    for path, own in keyed[1:]:
-        if not genes.keys() & own.keys():
-            raise InputError(_nothing_shared(align, genes, path, own))
+        numbers = [number_of.setdefault(name, len(number_of)) for name in names.tolist()]
+        plates_of.append((path, np.array(numbers, np.int32)))
+    every, ids = np.array(list(number_of), str), {}
+    id_of = np.array([ids.setdefault(_plain(name), len(ids)) for name in number_of], np.int64)
+    several = np.zeros(len(ids), bool)
+    for _, numbers in plates_of:
+        several |= np.bincount(id_of[numbers], minlength=len(ids)) > 1
+    key = np.where(several[id_of], len(ids) + np.arange(len(every)), id_of)  # equal of names that match
+    chosen = plates_of[0][1]
+    for path, numbers in plates_of[1:]:
+        shared = np.isin(key[chosen], key[numbers])
+        if not shared.any():
+            raise InputError(_nothing_shared(align, every[chosen], path, every[numbers]))
         if align == "intersection":
-            genes = {key: name for key, name in genes.items() if key in own}
+            chosen = chosen[shared]
         elif align == "union":
-            genes |= {key: name for key, name in own.items() if key not in genes}
-    return GeneList(np.array(list(genes.values()), str), versioned)
+            chosen = np.concatenate([chosen, numbers[~np.isin(key[numbers], key[chosen])]])
+    return GeneList(every[chosen], frozenset(itertools.compress(ids, several)))
 
 
 def _nothing_shared(align, genes, path, own):
-    shown, others = (", ".join(list(names.values())[:SHOWN]) for names in (own, genes))
+    shown, others = (", ".join(names[:SHOWN]) for names in (own, genes))
     where = "the plates before it" if align in RULES else align
     return (
         f"{path}: none of its {len(own):,} genes ({shown}, ...) is among the {len(genes):,} of {where} "
