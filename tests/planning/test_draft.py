@@ -186,7 +186,7 @@ def test_columns_whose_type_differs_are_counted_over_all_files(tmp_path, real):
     assert list(config["tasks"]) == ["line"]
     assert "\n  # leiden: {column: leiden, missing: drop}" in text
     values = ", ".join(f"{value} {labels.count(value)}" for value in range(3))
-    assert f"leiden: 3 values ({values}); 1 cells have none\n" in text
+    assert f"leiden: 3 values ({values}); 1 cell has none\n" in text
 
 
 def test_no_column_that_all_files_have(tmp_path):

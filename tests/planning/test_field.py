@@ -110,7 +110,7 @@ def test_a_label_whose_only_fault_is_missing_values_is_proposed_without_these_ce
     obs = field.pancreas()
     obs.loc[obs.index[::50], "celltype"] = None
     config, text = drafted(tmp_path, all=obs)
-    assert config["tasks"]["celltype"]["missing"] == "drop" and "20 cells have none and are left out" in text
+    assert config["tasks"]["celltype"]["missing"] == "drop" and "20 cells have none: left out" in text
 
 
 def test_where_nothing_can_be_proposed_a_task_is_to_be_filled_in(tmp_path):

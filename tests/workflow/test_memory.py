@@ -1,5 +1,6 @@
 """What made each result is known without Snakemake's memory; and what no run made is not overwritten."""
 
+import json
 import os
 import re
 import shutil
@@ -81,6 +82,27 @@ def test_edited_code_makes_what_it_decides_again(forgotten, tmp_path, module, ru
     options = ["--rerun-triggers", "params", "--snakefile", str(tmp_path / "Snakefile")]
     found = planned(forgotten, SMALL, *options)
     assert rules.items() <= found.items() and bool(found) == bool(rules)
+
+
+def test_plates_packed_before_an_edit_of_that_code_are_named(forgotten, tmp_path):
+    """To pack an atlas again takes hours."""
+    copy_repository(tmp_path)
+    with open(tmp_path / "workflow/scripts/cellshuffle/packing/pack.py", "a") as file:
+        file.write("# an edit\n")
+    options = ["--dry-run", "--rerun-triggers", "params", "--snakefile", str(tmp_path / "Snakefile")]
+    output = snakemake(forgotten, SMALL, *TARGETS, *options).stdout
+    assert "plate1.h5ad: was packed before the code in cellshuffle/packing was edited" in output
+    assert "(and the same of 4 more)" in output and not re.search(r"^pack_plate +\d", output, re.MULTILINE)
+
+
+def test_results_of_a_version_without_records_are_made_again(small_run, tmp_path):
+    own = shutil.copytree(small_run, tmp_path / "run", symlinks=True)
+    shutil.rmtree(own / "results/small/made")
+    scores = read_json(own / SCORES)
+    made_by = scores.pop("fingerprint")
+    (own / SCORES).write_text(json.dumps(scores))
+    snakemake(own, SMALL, SCORES, "--rerun-triggers", "params")
+    assert read_json(own / SCORES)["fingerprint"] == made_by
 
 
 def test_scores_of_another_recipe_are_not_gathered(own):

@@ -1,13 +1,20 @@
 # From published plates to packed ones, which can be memory-mapped.
+from cellshuffle.console import about_first
 from cellshuffle.packing.format import FORMAT
 
 if ATLAS["pack"] and workflow.is_main_process and has_h5py:
-    from cellshuffle.packing.origin import outdated
+    from cellshuffle.packing.origin import by_other_code, outdated
 
     for path, line in outdated(packed_plates()):
         OUTDATED.add(path)
         if line:
             print(line, file=sys.stderr)
+    packed = [
+        path for path in map(this_run.packed_path, sum(this_run.plates.values(), [])) if path not in OUTDATED
+    ]
+    advice = "was packed before the code in cellshuffle/packing was edited, and is used as it is; delete it to pack it again"
+    for line in about_first(list(by_other_code(packed)), advice):
+        print(f"warning: {line}", file=sys.stderr)
 
 
 # Packing waits for the check of the input, but a check that is made again must not pack every plate again, nor may a

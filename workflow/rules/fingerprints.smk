@@ -29,7 +29,7 @@ DECIDES = {
     "train_linear": lambda strategy, seed: decides_training(strategy, seed, hidden=[]),
     "diversity": lambda: [
         [LABELS, WEIGHTS, order_settings(), this_run.order_stamps(STRATEGIES), ORDER],
-        [__version__, code_of("loading", "labels", "analysis/diversity", "analysis/order_measures")],
+        [__version__, code_of("loading", "labels", "analysis")],
     ],
     "rewrite": lambda: [
         LABELS,
@@ -41,7 +41,7 @@ DECIDES = {
     "gather": lambda: [ORDER, __version__, code_of("analysis")],
     "gather_linear": lambda: DECIDES["gather"](),
     "compare_linear": lambda: DECIDES["compare"](),
-    "compare": lambda: [REPORT, code_of("analysis", "report/markdown", "phrasing")],
+    "compare": lambda: [REPORT, code_of("analysis", "report", "phrasing")],
     "draw_figures": lambda: [REPORT, code_of("analysis", "report", "report/figures", "phrasing")],
     "draw_confusions": lambda: [REPORT, code_of("analysis", "report", "report/figures", "phrasing")],
     "summary": lambda: [REPORT, code_of("analysis", "report", "phrasing")],

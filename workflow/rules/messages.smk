@@ -52,6 +52,13 @@ def failed_jobs():
     return [(job.rule.name, named(job.wildcards), next(iter(job.log), None)) for job in failed]
 
 
+def is_from_before_records(job):
+    """Whether a version without records made a job's files, as Snakemake remembers."""
+    there = [path for path in job.output if os.path.exists(path)]
+    recorded = os.path.exists(records.record_path(job.log[0])[1] or "")
+    return bool(there) and not recorded and all(map(workflow.persistence.rule, there))
+
+
 def obstacles():
     """Lines about what keeps the jobs that will run from running; looked for before the first of them."""
     jobs = list(workflow.dag.needrun_jobs())
@@ -61,7 +68,7 @@ def obstacles():
     for job in jobs:
         # Tables are part of cached results, and may be made again from their scores.
         cached = cached_config and job.rule.name.endswith(("gather", "compare"))
-        if job.log and not cached:
+        if job.log and not cached and not is_from_before_records(job):
             foreign += records.not_made_here(job.output or job.params.get("writes", []), job.log[0])
         if has_h5py and "simulate_" in job.rule.name:
             foreign += [path for path in job.output if os.path.exists(path) and ownership.is_edited(path)]

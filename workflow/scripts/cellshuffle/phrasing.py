@@ -69,6 +69,15 @@ def byte_words(n_bytes):
     return f"{n_bytes / 1000**unit:,.3g} {' kMGT'[unit]}B"
 
 
+def cells_have(number):
+    """The beginning of a sentence about a number of cells.
+
+    >>> cells_have(1), cells_have(1200)
+    ('1 cell has', '1,200 cells have')
+    """
+    return "1 cell has" if number == 1 else f"{number:,} cells have"
+
+
 def mean_sd(mean, sd):
     """`0.345 ± 0.012`, or the mean alone when there is one seed."""
     return f"{mean:.3f}" if sd != sd else f"{mean:.3f} ± {sd:.3f}"

@@ -1,5 +1,7 @@
 """Cells chosen by their obs columns, and these columns as codes, over several plates."""
 
+import warnings
+from collections import Counter
 from contextlib import ExitStack
 
 import numpy as np
@@ -48,6 +50,18 @@ def absent_values(files, where):
     return absent
 
 
+def value_counts(file, where, rows=None):
+    """{(column, value wanted): cells of an open plate that have it}; rows: of those that count, None: all."""
+    counts = Counter()
+    for column, names in names_wanted(where).items():
+        codes, values = column_codes(file, column)
+        codes = codes if rows is None else codes[rows]
+        cells = np.bincount(codes[codes >= 0], minlength=len(values)).tolist()
+        there = dict(zip(values.tolist(), cells, strict=True))
+        counts.update({(column, name): there.get(name, 0) for name in names})
+    return counts
+
+
 def where_of(paths, where):
     """`where` without the values that none of these plates has; those of a split need not have all."""
     if not where:
@@ -69,15 +83,15 @@ def absent_line(column, name, there):
 def where_masks(files, where, rows):
     """A bool mask of the `rows` of every file: its `where_mask`.
 
-    files: open h5ad files; rows: of each, sorted row numbers or a slice. Raises InputError when a column is
-    not there, no cell is left, or none of the files has a value.
+    files: open h5ad files; rows: of each, sorted row numbers or a slice. Warns of a value that none of the
+    files has, as a run does. Raises InputError when a column is not there, or no cell is left.
     """
     masks = [where_mask(file, where)[chosen] for file, chosen in zip(files, rows, strict=True)]
     lines = [absent_line(*key, there) for key, there in absent_values(files, where).items()]
-    if lines:
-        raise InputError("\n".join(lines))
     if not any(np.any(mask) for mask in masks):
-        raise InputError(f"where: no cell of the plates has {where_words(where)}")
+        raise InputError("\n".join(lines) or f"where: no cell of the plates has {where_words(where)}")
+    for line in lines:
+        warnings.warn(line, stacklevel=2)
     return masks
 
 

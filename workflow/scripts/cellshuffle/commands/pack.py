@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cellshuffle.atlas.h5ad import member, readable
-from cellshuffle.atlas.obs import names_wanted, where_mask, where_masks
+from cellshuffle.atlas.obs import absent_line, absent_values, names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.parquet import data_files, in_numbers
 from cellshuffle.atlas.plates import gene_numbers
@@ -207,7 +207,10 @@ def _looked_at(request, sources):
         if problems:
             raise InputError("\n".join(problems))
         if request.where:
-            where_masks(files, request.where, [slice(None)] * len(files))  # refuses values that none has
+            lines = [absent_line(*key, there) for key, there in absent_values(files, request.where).items()]
+            if lines:
+                raise InputError("\n".join(lines))
+            where_masks(files, request.where, [slice(None)] * len(files))  # refuses to keep no cell
     return sizes
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from cellshuffle.atlas.genes import alignment, check_unique, common_genes
 from cellshuffle.atlas.h5ad import member, readable
-from cellshuffle.atlas.obs import absent_line, absent_values, where_mask
+from cellshuffle.atlas.obs import absent_line, absent_values, value_counts, where_mask
 from cellshuffle.atlas.opening import is_h5ad, open_plate
 from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.selection import select_cells
@@ -67,6 +67,7 @@ class Inspected:
     n_cells: int  # of the selection, whatever max_cells: what is packed
     n_read: int  # of these, the cells that the run reads
     where: dict | None  # the request's, by which it reads fewer
+    wanted: Counter  # cells of the selection that have each (column, value) of it
     n_genes: int  # that are packed
     n_own: int  # of these, the genes that the plate has
     aligned: str  # what becomes of its genes, in words, where plates are brought to one list
@@ -133,7 +134,9 @@ def inspect_atlas(request):
                         rows = _rows_read(file, chosen.rows, request.get("where"))
                         for problem in census.add(file, entry["split"], rows):
                             findings.add(source, problem)
-                        plates.append(_inspected(entry, facts["matrix"], chosen, rows, request.get("where")))
+                        wanted = value_counts(file, request.get("where") or {}, chosen.rows)
+                        where = request.get("where"), wanted
+                        plates.append(_inspected(entry, facts["matrix"], chosen, rows, where))
             usable[source] = facts
     plates.sort(key=lambda plate: request["plates"].index(plate.entry))
     unaligned = _align(plates, usable)
@@ -163,7 +166,7 @@ def _inspected(entry, matrix, chosen, rows, where):
     n_read = n_cells if rows is None else len(rows)
     n_genes = matrix.n_genes if chosen.genes is None else len(chosen.genes)
     left_out = dict(zip(entry["select"].get("labelled", ()), chosen.lacking, strict=True))
-    counts = n_cells, n_read, where, n_genes, n_genes, ""
+    counts = n_cells, n_read, *where, n_genes, n_genes, ""
     return Inspected(entry, matrix, *counts, left_out, chosen.divided, chosen.beside)
 
 

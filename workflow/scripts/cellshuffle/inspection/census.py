@@ -11,7 +11,7 @@ from cellshuffle.atlas.tables import n_rows
 from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import cells_kept, read_codes, unlabelled_line
-from cellshuffle.labels.spelling import MISSING_WORDS, plain, spelling_line, spellings
+from cellshuffle.labels.spelling import is_placeholder, spelling_line, spellings
 from cellshuffle.labels.weights import MAX_COMBINATIONS
 
 NO_LIMIT = {"train": None, "test": None}
@@ -140,7 +140,7 @@ class Census:
         """Warnings about classes that look like missing values written as text."""
         for task in self.tasks:
             counts = sum((classes[task] for classes in self.classes.values()), Counter())
-            for name in sorted(name for name in counts if plain(name) in MISSING_WORDS):
+            for name in sorted(name for name in counts if is_placeholder(name)):
                 yield (
                     f"tasks: {task}: {name!r} ({counts[name]:,} cells) is a class, though it looks like a "
                     "missing value; where it is one, make it one in the file"

@@ -8,7 +8,7 @@ from cellshuffle.atlas.selection import sides_of
 from cellshuffle.inspection.orders import order_notes
 from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
 from cellshuffle.labels.spelling import plain, quoted, spelling_line, spellings
-from cellshuffle.phrasing import join_words
+from cellshuffle.phrasing import cells_have, join_words
 
 SPLITS = ("train", "test")
 SHOWN = 20  # values of a column in a message
@@ -79,7 +79,13 @@ def warnings_of(plates, census):
 
 def notes_of(plates, census):
     """`warnings_of` without those on classes of test cells that no train cell has."""
-    cells = [*_few_test_cells(census), *_left_out(plates), *_unread(plates), *_empty_sides(plates)]
+    cells = [
+        *_few_test_cells(census),
+        *_left_out(plates),
+        *_unread(plates),
+        *_untrained(plates),
+        *_empty_sides(plates),
+    ]
     cells += filter(None, census.read_as_zeros.values())
     cells += [*_aligned(plates), *order_notes(census.orders)]
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
@@ -121,6 +127,20 @@ def _unread(plates):
             yield (
                 f"atlas: where: {n_read:,} of {n_cells:,} {split} cells have "
                 f"{where_words(of_split[0].where)}; the others are left out"
+            )
+
+
+def _untrained(plates):
+    """Lines on values of `where` that test cells have, but no train cell."""
+    train, test = (
+        sum((plate.wanted for plate in plates if plate.entry["split"] == split), Counter())
+        for split in SPLITS
+    )
+    for (column, name), n_cells in test.items():
+        if not train[column, name]:
+            yield (
+                f"atlas: where: no train cell has the value {name!r} in obs column '{column}'; "
+                f"{cells_have(n_cells)} it on the test side"
             )
 
 

@@ -5,8 +5,11 @@ import unicodedata
 from cellshuffle.atlas.names import whole_number
 from cellshuffle.phrasing import join_words
 
-# What programs write for a missing value where a column is text.
-MISSING_WORDS = {"nan", "nat", "none", "null", "na", "n/a", "<na>", ""}
+# What programs and people write for a missing value where a column is text.
+PLACEHOLDERS = (
+    "", "nan", "nat", "<na>", "na", "n/a", "n.a.", "none", "null", "unknown", "unk", "unassigned",
+    "undefined", "not available", "not applicable", "not provided", "missing", "-", "?",
+)  # fmt: skip
 
 
 def plain(name):
@@ -18,6 +21,11 @@ def plain(name):
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     visible = (letter for letter in text if unicodedata.category(letter) != "Cf")
     return whole_number(" ".join("".join(visible).split()))
+
+
+def is_placeholder(name):
+    """Whether a name stands for no value: `nan`, `None`, `unknown`, nothing at all."""
+    return plain(name) in PLACEHOLDERS
 
 
 def spellings(names):

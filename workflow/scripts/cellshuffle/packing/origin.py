@@ -5,11 +5,13 @@ import json
 import os
 from contextlib import contextmanager
 
+import cellshuffle
 from cellshuffle.atlas.checksum import changed
 from cellshuffle.atlas.genes import RULES, genes_of_plates
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.errors import InputError
 from cellshuffle.files import sha256
+from cellshuffle.fingerprints import code_of
 from cellshuffle.packing.format import FORMAT, FORMAT_ATTRIBUTE
 
 NAME = "cellshuffle"  # the attribute
@@ -26,7 +28,7 @@ def origin(layer, select, stamp):
 
     layer, select: see packing.pack and selection.select_cells; stamp: size and modification time of
     the published file, None when it is unknown. So is the list of genes that plates are brought to where one
-    of them is not there any more.
+    of them is not there any more. The text names the code as well, see `by_other_code`.
     """
     aligned, align = {}, select.get("align")
     if align:
@@ -40,7 +42,26 @@ def origin(layer, select, stamp):
         select = select | {"genes": sha256(genes)}
     if "where" in select:  # it may name a million values, more than an attribute can hold
         select = select | {"where": hashlib.sha256(json.dumps(select["where"]).encode()).hexdigest()}
-    return json.dumps({"layer": layer, "select": select, "stamp": stamp} | aligned, sort_keys=True)
+    made_of = {"layer": layer, "select": select, "stamp": stamp, "code": _code()} | aligned
+    return json.dumps(made_of, sort_keys=True)
+
+
+def _code():
+    """[version, fingerprint of the code that decides what a packed plate holds]."""
+    return [cellshuffle.__version__, code_of("packing", "atlas/copying")]
+
+
+def by_other_code(paths):
+    """Those of the packed plates that this version packed, but before its code was edited.
+
+    Versions are told apart by the number of the format; to pack an atlas again takes hours.
+    """
+    for path in paths:
+        if packed_format(path) is not None:
+            with open_h5ad(path) as file:
+                code = json.loads(file.attrs[NAME]).get("code")
+            if code and code[0] == cellshuffle.__version__ and code != _code():
+                yield path
 
 
 def packed_format(path):

@@ -11,7 +11,9 @@ from cellshuffle.atlas.tables import column_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.labels.codes import read_codes
-from cellshuffle.planning.names import UNPRINTABLE, is_placeholder, kind_of
+from cellshuffle.labels.spelling import is_placeholder
+from cellshuffle.phrasing import cells_have
+from cellshuffle.planning.names import UNPRINTABLE, kind_of
 
 MAX_CLASSES = 2000  # of a column that is proposed as a task
 MAX_PLATES = 100  # of a column that is proposed for plates
@@ -52,7 +54,7 @@ class Column:
         if self.unreadable or not 2 <= len(self.counts) <= MAX_PLATES:
             return self.why_no_labels() or f"more than {MAX_PLATES} values"
         if self.unlabelled:
-            return f"{self.unlabelled:,} cells have none"
+            return f"{cells_have(self.unlabelled)} none"
         for value in filter(UNPRINTABLE.search, self.counts):
             return f"a plate cannot be called {value!r}"
         if self.placeholders():

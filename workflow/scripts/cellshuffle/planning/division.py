@@ -3,9 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from cellshuffle.labels.spelling import is_placeholder
 from cellshuffle.phrasing import natural_key
 from cellshuffle.planning.columns import by_kind, by_values
-from cellshuffle.planning.names import SPLITS, is_placeholder, side_of, words_of
+from cellshuffle.planning.names import SPLITS, side_of, words_of
 from cellshuffle.planning.tasks import LABELS, candidates
 
 SMALL, LARGE = (

@@ -16,6 +16,7 @@ from cellshuffle.atlas.tables import gene_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
 from cellshuffle.inspection.matrix import inspect_matrix
+from cellshuffle.phrasing import cells_have
 from cellshuffle.planning import division, tasks
 from cellshuffle.planning.columns import columns_of_some_files, read_columns
 from cellshuffle.planning.plates import FORMS, find_plates
@@ -256,7 +257,7 @@ def _words(column):
         values = ", ".join(f"{value} {cells:,}" for value, cells in column.counts.items())
         text += f" ({one_line(values)})"
     if column.unlabelled:
-        text += f"; {column.unlabelled:,} cells have none"
+        text += f"; {cells_have(column.unlabelled)} none"
     if column.unreadable:
         text += f"; real numbers, so no labels, in {one_line(', '.join(column.unreadable))}"
     return text

@@ -49,10 +49,6 @@ VALIDATION_WORDS = (
     "val", "valid", "validation", "validate", "dev", "tune", "tuning", "calibration", "iid",
 )  # fmt: skip
 TEST_WORDS = ("test", "testing", "heldout", "holdout", "ood", "eval", "evaluation", "unseen", "query")
-PLACEHOLDERS = (
-    "", "nan", "<na>", "na", "n/a", "n.a.", "none", "null", "unknown", "unk", "unassigned", "undefined",
-    "not available", "not applicable", "not provided", "missing", "-", "?",
-)  # fmt: skip
 
 
 def words_of(name):
@@ -86,11 +82,6 @@ def kind_of(name):
         if places:
             return kind, min(places)
     return "other", 0
-
-
-def is_placeholder(value):
-    """Whether text stands for no value: `nan`, `None`, `unknown`, nothing at all."""
-    return value.strip().lower() in PLACEHOLDERS
 
 
 def side_of(value):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cellshuffle.phrasing import cells_have
 from cellshuffle.planning.columns import same_classes
 from cellshuffle.planning.names import KINDS, kind_of
 
@@ -56,7 +57,7 @@ def _fault(column, train, test, names):
     if column.name.endswith(IDENTIFIERS) and column.name.removesuffix(IDENTIFIERS) in names:
         return f"the identifiers of {column.name.removesuffix(IDENTIFIERS)}"
     if column.unlabelled > total:
-        return f"{column.unlabelled:,} cells have no value, more than have one"
+        return f"{cells_have(column.unlabelled)} no value, more than have one"
     absent = sum(column.placeholders().values())
     if 2 * absent > total:
         return f"text that stands for no value: {_quoted(column.placeholders())}"
@@ -84,7 +85,7 @@ def _words(column, kind, train, test, division):
             f"{len(seen):,} in train and test" if len(seen) < len(column.counts) else "all in train and test"
         )
     if column.unlabelled:
-        parts.append(f"{column.unlabelled:,} cells have none and are left out")
+        parts.append(f"{cells_have(column.unlabelled)} none: left out")
     if column.placeholders():
         parts.append(f"counted as classes: {_quoted(column.placeholders())}")
     return "; ".join(parts)
