@@ -187,6 +187,21 @@ def test_times_follow_from_the_rates(atlas):
     assert both["total"] == pytest.approx(costs["total"] + linear / 2, rel=1e-3)
 
 
+def test_tuning_is_priced_at_every_rate_that_is_no_strategys_own(atlas):
+    folder, _ = atlas
+    found = survey(request_for(folder, PLATES))
+    rates = {"pack": 10, "train": 100, "load": {"streaming": 50, "weighted": 1e6}, "device": "cpu"}
+    own = {"streaming": STRATEGIES["streaming"] | {"epochs": 5}, "weighted": STRATEGIES["weighted"]}
+    once = configuration() | {"strategies": own}
+    tuned = once | {"tune": {"learning_rate": [1e-4, 1e-3, 1e-2], "validation": {"fraction": 0.1}}}
+    before, after = (plan(found, rates, c, MEMORY, folder, cores=2, threads=1) for c in (once, tuned))
+    assert before["strategies"]["streaming"]["training"] == pytest.approx(5 * (61 / 50 + 32 / 100), rel=1e-4)
+    assert (before["trainings"], after["trainings"]) == (2 * 2, 2 * 3 * 2)
+    for name in own:  # two of the three rates come on top of the strategies' own
+        costs = before["strategies"][name], after["strategies"][name]
+        assert costs[1]["seeds"] == pytest.approx(3 * costs[0]["seeds"])
+
+
 def test_without_a_loader_of_its_own_a_training_loads_between_its_steps(atlas):
     """The rate of training is measured with loading in order; another order costs what it takes more."""
     folder, _ = atlas

@@ -24,12 +24,12 @@ DECIDES = {
         [this_run.stamp(path) for path in this_run.lookup_tables],
         [__version__, code_of("atlas", "labels")],
     ],
-    "weigh_cells": lambda: [LABELS, WEIGHTS, __version__, code_of("labels")],
+    "weigh_cells": lambda: [LABELS, WEIGHTS, __version__, code_of("labels", "atlas/held_out")],
     "train": lambda strategy, seed: decides_training(strategy, seed),
     "train_linear": lambda strategy, seed: decides_training(strategy, seed, hidden=[]),
     "diversity": lambda: [
         [LABELS, WEIGHTS, order_settings(), this_run.order_stamps(STRATEGIES), ORDER],
-        [__version__, code_of("loading", "labels", "analysis")],
+        [__version__, code_of("loading", "labels", "analysis", "atlas/held_out")],
     ],
     "rewrite": lambda: [
         LABELS,
