@@ -10,6 +10,7 @@ import numpy as np
 
 from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
 from cellshuffle.atlas.direct import MOST_READS, Elements, Queue, default_depth
+from cellshuffle.atlas.genes import check_same_genes, gene_numbers
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
 from cellshuffle.atlas.packed import check_format
@@ -362,49 +363,3 @@ def _unique_sorted(values):
     new = np.ones(len(values), bool)
     new[1:] = values[1:] != values[:-1]
     return values[new], np.cumsum(new) - 1
-
-
-def gene_numbers(there, wanted, path):
-    """(len(wanted),) numbers of the genes named in `wanted` among `there`, (n_genes,) str, those of a plate.
-
-    Raises InputError when one is not there, or a name stands for two genes or is given twice.
-    """
-    if isinstance(wanted, set | frozenset | dict) or not isinstance(wanted, Iterable):
-        raise InputError(f"genes: {wanted!r} is no list of names, in an order")
-    wanted = np.array([wanted] if isinstance(wanted, str) else list(wanted), str)
-    if not len(wanted):
-        raise InputError("genes: the list is empty; name at least one gene, or leave it out for all of them")
-    order = np.argsort(there, kind="stable")
-    low, high = (np.searchsorted(there, wanted, side, order) for side in ("left", "right"))
-    if (low == high).any():
-        absent = wanted[low == high]
-        raise InputError(
-            f"{path}: {len(absent)} of {len(wanted)} genes are not among its {len(there)} (first: "
-            f"{', '.join(absent[:3])}; it has, for example, {', '.join(there[:3])})"
-        )
-    for name in wanted[high - low > 1]:
-        raise InputError(
-            f"{path}: gene '{name}' is there {np.sum(there == name)} times; names must be unique"
-        )
-    if len(np.unique(wanted)) < len(wanted):
-        names, counts = np.unique(wanted, return_counts=True)
-        raise InputError(
-            f"genes: '{names[counts.argmax()]}' is named {counts.max()} times; name each gene once"
-        )
-    return order[low]
-
-
-def check_same_genes(path, genes, other_path, other_genes):
-    """Raise InputError unless both plates have the same genes in the same order."""
-    if np.array_equal(genes, other_genes):
-        return
-    if len(genes) == len(other_genes):
-        differ = np.flatnonzero(genes != other_genes)
-        shown = ", ".join(f"{genes[k]} / {other_genes[k]}" for k in differ[:3])
-        problem = f"{len(differ)} genes differ from {path} (first: {shown})"
-    else:
-        problem = f"{len(other_genes)} genes, but {path} has {len(genes)}"
-    raise InputError(
-        f"{other_path}: {problem}; plates need the same genes in the same order; atlas: align "
-        "(`cellshuffle pack --align`) brings them to one list, by name, while they are packed"
-    )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.genes import gene_numbers
 from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.obs import absent_line, absent_values, names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.parquet import data_files, in_numbers
-from cellshuffle.atlas.plates import gene_numbers
 from cellshuffle.atlas.selection import Selection, choose_genes
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import column_names, gene_names

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.genes import alignment, check_unique, common_genes
+from cellshuffle.atlas.genes import alignment, check_same_genes, check_unique, common_genes
 from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.obs import absent_line, absent_values, value_counts, where_mask
 from cellshuffle.atlas.opening import is_h5ad, open_plate
-from cellshuffle.atlas.plates import check_same_genes
 from cellshuffle.atlas.selection import select_cells
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names, row_names
