@@ -70,7 +70,7 @@ def test_parquet_is_refused_in_one_line_where_it_cannot_be(parquet_run):
     (parquet_run / "data/small/other").mkdir()
     target = "results/unpacked/labels/classes.json"
     fails(
-        ["data: is no h5ad file; its cells are read once packed", "other: is not a file"],
+        ["data: is no h5ad file; its cells are read once packed", "other: is a folder, but neither"],
         parquet_run,
         unpacked,
         target,

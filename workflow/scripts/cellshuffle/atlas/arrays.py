@@ -17,7 +17,7 @@ from cellshuffle.errors import InputError
 RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
 LONG_STRETCH = 64 * 2**10  # bytes: what a page fault maps at once
 ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
-DECODED = 2**22  # elements of a form other than h5ad that are decoded at a time
+DECODED = 2**20  # elements of a form other than h5ad that are decoded at a time
 SAMPLED = 8  # intervals of a fetch that are tried first: when all are in memory, none is announced
 BYTE, PAGE = bytearray(1), mmap.PAGESIZE
 

@@ -7,6 +7,7 @@ import h5py
 from cellshuffle.atlas.h5ad import open_h5ad
 from cellshuffle.atlas.parquet import Cells, data_files
 from cellshuffle.atlas.zarr_store import Store, is_store
+from cellshuffle.errors import InputError
 
 
 def open_plate(path):
@@ -18,6 +19,8 @@ def open_plate(path):
         return Cells(path)
     if is_store(path) and os.path.lexists(path):
         return Store(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a folder, but neither a zarr store nor one of Parquet files")
     return open_h5ad(path)
 
 

@@ -95,9 +95,12 @@ class StoreArray:
         is_null = self.attrs.get("encoding-type") == "null"  # an X that is None
         self.shape = None if is_null else array.shape
         self.ndim, self.size = array.ndim, int(np.prod(array.shape))
-        self.chunks = array.shards or array.chunks  # what is read at once
+        self.chunks, self._stored = (
+            array.chunks,
+            array.shards or array.chunks,
+        )  # what is decoded, what is a file
         self.kind = "shards" if array.shards else "chunks"
-        self.n_chunks = math.prod(-(-n // size) for n, size in zip(array.shape, self.chunks, strict=True))
+        self.n_chunks = math.prod(-(-n // size) for n, size in zip(array.shape, self._stored, strict=True))
         self.is_text = array.dtype.kind in "OTU"
         self.dtype = h5py.string_dtype() if self.is_text else array.dtype
         self.nbytes = self.size * self.dtype.itemsize
@@ -114,7 +117,7 @@ class StoreArray:
     @cached_property
     def absent(self):
         """Keys of the chunks, or shards, that are not in the store."""
-        counts = [-(-n // chunk) for n, chunk in zip(self._array.shape, self.chunks, strict=True)]
+        counts = [-(-n // chunk) for n, chunk in zip(self._array.shape, self._stored, strict=True)]
         prefix = self.name.lstrip("/")
         keys = (
             f"{prefix}/{self._array.metadata.encode_chunk_key(place)}"
