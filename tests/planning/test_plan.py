@@ -360,3 +360,19 @@ def test_simulated_atlas_is_planned_before_it_exists(tmp_path):
 
 def test_sizes_are_said_in_three_figures():
     assert [size(n) for n in (846.04e9, 2.1e12, 70.04e6)] == ["846 GB", "2.1 TB", "70 MB"]
+
+
+def test_an_atlas_that_is_divided_is_planned_before_it_exists(tmp_path):
+    """A draw is of its share; how a column or a table divides is not known, and said not to be."""
+    sizes = SMALL["atlas"]["simulate"]
+    plates = {"1-train": "train", "1-test": "test"}
+    for split, cells in (
+        ({"fraction": 0.25, "seed": 0}, {"train": 225, "test": 75}),
+        ({"columns": ["drug"], "fraction": 0.25, "seed": 0}, {"train": 225, "test": 75}),
+        ({"columns": ["drug"], "table": "held_out.csv"}, {"train": 300, "test": 300}),
+    ):
+        found = survey(request_for(tmp_path, plates, ["drug"], ["drug"], select={"split": split}), sizes)
+        assert found.cells == cells
+        assert [note.startswith("atlas: split: how the cells divide") for note in found.notes] == (
+            [True] if "table" in split else []
+        )

@@ -15,7 +15,7 @@ if workflow.is_main_process and has_h5py:
 rule check_input:
     input:
         plates=lambda wildcards: make_outdated_again() or existing(this_run.published),
-        tables=lambda wildcards: existing(this_run.lookup_tables),
+        tables=lambda wildcards: existing(this_run.tables),
         genes=lambda wildcards: existing(this_run.gene_list),
         orders=lambda wildcards: order_files(STRATEGIES),
     output:

@@ -9,7 +9,7 @@ from cellshuffle.training.settings import DECIDING
 ORDER = [STRATEGIES, SEEDS, TASKS]  # of rows and columns of tables
 LABELS = [config["tasks"], TASKS, this_run.plates, this_run.max_cells, this_run.where, this_run.cell_order()]
 WEIGHTS = [this_run.balanced_labels, config["weights"]["min_count_baseline"], this_run.held_out]
-STAMPS = [this_run.stamp(path) for path in this_run.published + this_run.lookup_tables + this_run.gene_list]
+STAMPS = [this_run.stamp(path) for path in this_run.published + this_run.tables + this_run.gene_list]
 STAMPS += this_run.order_stamps(STRATEGIES).values()
 REPORT = [REPORT_CONFIG, ORDER, __version__]
 
@@ -21,7 +21,7 @@ DECIDES = {
     ],
     "encode_labels": lambda: [
         LABELS,
-        [this_run.stamp(path) for path in this_run.lookup_tables],
+        [this_run.stamp(path) for path in this_run.tables],
         [__version__, code_of("atlas", "labels")],
     ],
     "weigh_cells": lambda: [LABELS, WEIGHTS, __version__, code_of("labels", "atlas/held_out")],
@@ -83,13 +83,13 @@ def make_outdated_again():
 
 def packed_plates():
     """The packed plates, and the text of what each is to be made from, None where other runs may share it."""
-    from cellshuffle.labels.lookup import with_labels
+    from cellshuffle.labels.lookup import with_tables
     from cellshuffle.packing.origin import origin
 
     for plate in sum(this_run.plates.values(), []):
         made_of = this_run.packed_from(plate)
         try:
-            made_of["select"] = with_labels(made_of["select"])
+            made_of["select"] = with_tables(made_of["select"])
             text = None if ATLAS["packed_dir"] else origin(**made_of)
         except InputError:  # of a table with which the check will find fault
             text = None

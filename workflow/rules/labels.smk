@@ -7,7 +7,7 @@ rule encode_labels:
         "<run>/checked.json",
         train=plate_paths("train"),
         test=plate_paths("test"),
-        tables=lambda wildcards: existing(this_run.lookup_tables),
+        tables=lambda wildcards: existing(this_run.tables),
     output:
         classes="<run>/labels/classes.json",
         train="<run>/labels/train.npy",
@@ -30,7 +30,7 @@ rule encode_labels:
         where=this_run.where,
         # Since it takes `input`, Snakemake does not compare it: packed plates may outlive the published ones.
         origins=lambda wildcards, input: this_run.origins(),
-        stamps=[this_run.cell_order(), *map(this_run.stamp, this_run.lookup_tables)],
+        stamps=[this_run.cell_order(), *map(this_run.stamp, this_run.tables)],
     script:
         "../scripts/encode_labels.py"
 

@@ -8,7 +8,7 @@ REPORT_CONFIG = {key: config[key] for key in ("strategies", "tasks", "compare", 
     "atlas": {
         "train_plates": ATLAS["train_plates"],
         "test_plates": this_run.plates["test"],
-        "split": bool(ATLAS["split"]),
+        "split": ATLAS["split"],
     },
     "weights": config["weights"] | {"balance": this_run.balanced_labels},
     "training": {key: config["training"][key] for key in REPORTED},

@@ -7,7 +7,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, create_npy, write_json, write_rows
 from cellshuffle.jobs.run import run_rule
 from cellshuffle.labels.codes import code_type, plate_labels
-from cellshuffle.labels.lookup import read_lookups, with_labels
+from cellshuffle.labels.lookup import read_lookups, with_tables
 from cellshuffle.packing.origin import check_origin, origin
 
 
@@ -17,7 +17,7 @@ def main(snakemake):
     lookups = read_lookups(tasks)
     origins = snakemake.params.origins  # none of plates that are not packed
     for path, made_of in zip(paths["train"] + paths["test"], origins, strict=False):
-        made_of = made_of | {"select": with_labels(made_of["select"], lookups)}
+        made_of = made_of | {"select": with_tables(made_of["select"], lookups)}
         check_origin(path, origin(**made_of))
     labels = {split: plate_labels(paths[split], tasks, max_cells[split], where) for split in paths}
     classes = {task: class_names(labels["train"][task] + labels["test"][task]) for task in tasks}

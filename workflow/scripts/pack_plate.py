@@ -7,7 +7,7 @@ from cellshuffle.atlas.tables import n_rows
 from cellshuffle.console import progress, say
 from cellshuffle.jobs.locks import alone_with
 from cellshuffle.jobs.run import run_rule
-from cellshuffle.labels.lookup import with_labels
+from cellshuffle.labels.lookup import with_tables
 from cellshuffle.packing.origin import origin
 from cellshuffle.packing.pack import pack_plate
 
@@ -15,7 +15,7 @@ from cellshuffle.packing.pack import pack_plate
 def main(snakemake):
     source, target = snakemake.input.plate[0], snakemake.output[0]
     made_from = snakemake.params.made_from
-    made_from = made_from | {"select": with_labels(made_from["select"])}
+    made_from = made_from | {"select": with_tables(made_from["select"])}
     layer = made_from["layer"]
     select = select_cells(source, layer, **made_from["select"])
     with open_plate(source) as file:

@@ -95,9 +95,29 @@ def hidden_words(hidden):
 
 
 def test_set_name(config):
-    """`plate 14`; `held-out cells` where every plate is divided into train and test cells."""
+    """`plate 14`; `held-out cells`, or combinations, where plates are divided into train and test cells."""
     atlas = config["atlas"]
-    return "held-out cells" if atlas.get("split") else plate_ranges(atlas["test_plates"])
+    if not atlas.get("split"):
+        return plate_ranges(atlas["test_plates"])
+    columns = atlas["split"].get("columns")
+    return f"held-out combinations of {join_words(columns)}" if columns else "held-out cells"
+
+
+def split_words(split):
+    """[a sentence on how `atlas: split` divides the cells]; empty where plates are tested on."""
+    if not split:
+        return []
+    if "column" in split:
+        return [f"The obs column {split['column']} says which cells are trained on and which are tested on."]
+    share = f"About {split['fraction']:.3g} of the" if "fraction" in split else "The"
+    how = f"drawn with seed {split['seed']}," if "fraction" in split else f"named in {split['table']}"
+    if "columns" not in split:
+        return [f"{share} cells, {how} are tested on."]
+    return [
+        f"{share} combinations, {how} are held out: all of their cells are tested on, none is trained on."
+        if "fraction" in split
+        else f"{share} combinations {how} are held out: all of their cells are tested on, none is trained on."
+    ]
 
 
 def natural_key(name):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.combinations import divided_by_combination
 from cellshuffle.atlas.genes import alignment, check_unique, gene_list, genes_of_plates
 from cellshuffle.atlas.h5ad import member
 from cellshuffle.atlas.names import count_names, name_of
@@ -25,7 +26,8 @@ class Selection:
     names: of these genes, None: as the plate has them
     aligned: what becomes of its genes, in words, where plates are brought to one list
     lacking: for each entry of `where`, the cells of the plate (and side of the split) that it leaves out
-    divided: Counter of the cells of each value of the split's column, None for cells without one
+    divided: Counter of the cells of each value of the split's column, None for cells without one, or of each
+        combination of its columns
     beside: {plate: cells} of all plates in the same column of the file
     """
 
@@ -45,7 +47,8 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None, ge
     where: [{"column", "values": names or None}, ...] keeps the cells that have one of these values in each
     of the columns, or (None) any value.
     split: {"side": "train" or "test"} with {"column", "train", "test", "ignore": lists of values} or
-    {"fraction", "seed"}, of all cells of the file or of the plate's column.
+    {"fraction", "seed"}, of all cells of the file or of the plate's column; or by whole combinations: see
+    combinations.divided_by_combination.
     genes: path of a text file, one gene a line; genes keep the order of the file's var.
     gene_column: the column of var that has the names of the genes, None: its index.
     align: {"to": "intersection", "union" or the path of such a file, "plates": paths of all plates}, to
@@ -63,6 +66,9 @@ def select_cells(source, layer, plate=None, where=(), split=None, genes=None, ge
         masks = [has_value(file, **entry) for entry in where]
         if split and "column" in split:
             side, divided = _divided(file, split, np.logical_and.reduce([here, *masks]))
+            side &= here
+        elif split and "columns" in split:
+            side, divided = divided_by_combination(file, split, np.logical_and.reduce([here, *masks]))
             side &= here
         elif split:
             side = here & _drawn(len(here), source, plate, split)

@@ -12,7 +12,7 @@ from cellshuffle.configuration.reading import read_config
 from cellshuffle.configuration.run import Run
 from cellshuffle.errors import InputError
 from cellshuffle.labels.codes import plate_labels
-from cellshuffle.labels.lookup import read_lookups, with_labels
+from cellshuffle.labels.lookup import read_lookups, with_tables
 from cellshuffle.loading.coverage import coverage
 from cellshuffle.loading.minibatches import cell_order
 from cellshuffle.loading.orders import PlateSizes
@@ -86,7 +86,7 @@ def plates_of(run):
         lookups = read_lookups(run.config["tasks"])
         for plate, path in zip(plates, packed, strict=True):
             made_of = run.packed_from(plate)
-            check_origin(path, origin(**made_of | {"select": with_labels(made_of["select"], lookups)}))
+            check_origin(path, origin(**made_of | {"select": with_tables(made_of["select"], lookups)}))
         return packed
     if any(set(filter(run.selection(plate).get, run.selection(plate))) - {"genes"} for plate in plates):
         raise InputError(

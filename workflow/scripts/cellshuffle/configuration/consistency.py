@@ -78,10 +78,8 @@ def _plate_problems(atlas):
         yield f"atlas: plate {', '.join(both)} is in train_plates and in test_plates; a plate belongs to one"
     if atlas["split"] and test:
         yield "atlas: `split` divides the train plates, so test_plates must be left out"
-    if atlas["split"] and ("column" in atlas["split"]) == ("fraction" in atlas["split"]):
-        yield "atlas: split: give either 'column' or 'fraction'"
-    elif atlas["split"]:
-        yield from _side_problems(atlas["split"])
+    if atlas["split"]:
+        yield from _split_problems(atlas["split"])
     if not atlas["split"] and not test:
         yield "atlas: 'test_plates' is missing (or `split`, to divide the cells of the train plates)"
     yield from _name_problems(atlas, [str(plate) for plate in train + test])
@@ -120,6 +118,22 @@ def _name_problems(atlas, plates):
         for plate in plates:
             if not plate.isdecimal() or int(plate) < 1 or str(int(plate)) != plate:
                 yield f"atlas: plate {plate!r} cannot be simulated; simulated plates are 1, 2, 3, ..."
+
+
+def _split_problems(split):
+    """Keys of `split` that do not go together, and what is wrong with its sides."""
+    given = [key for key in ("column", "columns", "table", "fraction") if key in split]
+    if given not in (["column"], ["fraction"], ["columns", "table"], ["columns", "fraction"]):
+        yield (
+            "atlas: split: give 'column', or 'fraction', or 'columns' with either 'table' or 'fraction'"
+            f" (it has: {', '.join(given) or 'none of them'})"
+        )
+    elif given == ["column"]:
+        yield from _side_problems(split)
+    elif (split["train"], split["test"], split["ignore"]) != (["train"], ["test"], []):
+        yield "atlas: split: train, test and ignore name values of 'column', which is not given"
+    if split["seed"] and "fraction" not in split:
+        yield "atlas: split: seed is that of a draw, which needs 'fraction'"
 
 
 def _side_problems(split):
@@ -211,6 +225,8 @@ def _paths(config):
     for task, entry in config["tasks"].items():
         if entry.get("lookup"):
             yield f"tasks: {task}: lookup: table", entry["lookup"]["table"]
+    if "table" in (atlas["split"] or {}):
+        yield "atlas: split: table", atlas["split"]["table"]
 
 
 def _unfilled(plate_file):

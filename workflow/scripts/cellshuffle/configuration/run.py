@@ -36,11 +36,11 @@ class Run:
     of the plates in the order of the configuration, each once. gene_list: the file of `atlas: genes` or
     `align` in a list, which is empty without one. lookup_tables: files that tasks look their classes up in.
     order_files: {strategy: file that has its order}. labelled: tasks that leave out the cells without a
-    label; selecting_tables: their lookup tables. drug_table: where that of a simulated atlas goes; sizes: of
-    the simulated atlas; simulates_parquet: whether it is one of Parquet files, with simulated_tables beside
-    them. max_cells: {split: cells or None}. where: {obs column: value or values} of the cells that the run
-    reads, None: all. entries, tuned, held_out: see tuning.all_entries, tuned_trainings and
-    held_out_parts.
+    label; selecting_tables: their lookup tables, and that of held-out combinations; tables: all of these.
+    drug_table: where that of a simulated atlas goes; sizes: of the simulated atlas; simulates_parquet:
+    whether it is one of Parquet files, with simulated_tables beside them. max_cells: {split: cells or None}.
+    where: {obs column: value or values} of the cells that the run reads, None: all. entries, tuned, held_out:
+    see tuning.all_entries, tuned_trainings and held_out_parts.
     """
 
     def __init__(self, config):
@@ -66,6 +66,8 @@ class Run:
         self.labelled = {name: t for name, t in config["tasks"].items() if t["missing"] == "drop"}
         lookups = [task["lookup"] for task in self.labelled.values() if task.get("lookup")]
         self.selecting_tables = sorted({lookup["table"] for lookup in lookups})
+        held_out = [atlas["split"]["table"]] if self.divided and "table" in atlas["split"] else []
+        self.tables, self.selecting_tables = self.lookup_tables + held_out, self.selecting_tables + held_out
         self.order_files = {s: e["path"] for s, e in config["strategies"].items() if "path" in e}
         self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
         self.sizes = {k: v for k, v in (atlas["simulate"] or {}).items() if k != "form"}
@@ -122,7 +124,7 @@ class Run:
         return path if os.path.isabs(path) else os.path.relpath(path, self.folder)
 
     def selection(self, plate, beside=None):
-        """The cells and genes of the source file that packing keeps: see labels.lookup.with_labels.
+        """The cells and genes of the source file that packing keeps: see labels.lookup.with_tables.
 
         beside: the files whose genes decide to which list plates are brought, None: all that are published.
         """
@@ -137,8 +139,11 @@ class Run:
         if self.divided:
             side = str(plate).rpartition("-")[2]
             split = self.atlas["split"]
-            unused = ("train", "ignore") if "fraction" in split else ()
-            selection["split"] = {k: v for k, v in split.items() if k not in unused} | {"side": side}
+            if "columns" in split:
+                kept = ("columns", "table") if "table" in split else ("columns", "fraction", "seed")
+            else:
+                kept = split.keys() - (("train", "ignore") if "fraction" in split else ())
+            selection["split"] = {k: v for k, v in split.items() if k in kept} | {"side": side}
         if self.atlas["plate_column"]:
             value = self.published_names[str(plate)]
             selection["plate"] = {"column": self.atlas["plate_column"], "value": value}

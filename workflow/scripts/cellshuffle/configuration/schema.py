@@ -98,7 +98,8 @@ def expand_home(config):
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
     paths = [(config["atlas"], key) for key in ("dir", "packed_dir", "genes", "align", "scratch")]
     paths += [(entry, "path") for entry in config["strategies"].values() if "path" in entry]
-    for section, key in paths + [(lookup, "table") for lookup in lookups]:
+    tables = [*lookups, *([config["atlas"]["split"]] if "table" in (config["atlas"]["split"] or {}) else [])]
+    for section, key in paths + [(table, "table") for table in tables]:
         section[key] = section[key] and os.path.expanduser(section[key])
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +19,13 @@ from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names, row_names
 from cellshuffle.errors import InputError
 from cellshuffle.inspection.census import Census
+from cellshuffle.inspection.combinations import combination_problems
 from cellshuffle.inspection.matrix import Matrix, check_links, inspect_matrix
 from cellshuffle.inspection.orders import inspect_orders
 from cellshuffle.inspection.ownership import not_packed
 from cellshuffle.inspection.sides import empty_splits, unnamed_values, warnings_of
 from cellshuffle.labels.codes import missing_lines
-from cellshuffle.labels.lookup import read_lookup, with_labels
+from cellshuffle.labels.lookup import read_held_out, read_lookup, with_tables
 from cellshuffle.labels.weights import possible_combinations
 from cellshuffle.packing.format import packed_size
 
@@ -71,8 +72,11 @@ class Inspected:
     n_own: int  # of these, the genes that the plate has
     aligned: str  # what becomes of its genes, in words, where plates are brought to one list
     left_out: dict  # {task: cells that are left out, since they have no label of it}
-    divided: Counter  # cells of each value of the split's column, on either side
+    divided: (
+        Counter  # cells of each value of the split's column, or combination of its columns, on either side
+    )
     beside: dict  # {plate: cells} of all plates in the same obs column
+    split: dict = field(default_factory=dict)  # of its selection, with what tables say
 
     def n_values(self):
         """Stored values of the selected cells and genes, were they spread evenly."""
@@ -111,11 +115,8 @@ def inspect_atlas(request):
     Returns (errors, plates, census): lines; an Inspected of every plate that can be read, in the
     config's order; a Census of their cells.
     """
-    findings, lookups, sources = Findings(), {}, {}
-    for task, entry in request["tasks"].items():
-        if entry.get("lookup"):
-            with findings.of(entry["lookup"]["table"]):
-                lookups[task] = read_lookup(entry["lookup"])
+    findings, sources = Findings(), {}
+    lookups, held_out = _read_tables(request, findings)
     for entry in request["plates"]:
         sources.setdefault(entry["source"], []).append(entry)
     names = [request[key] for key in ("tasks", "columns", "balance")]
@@ -128,14 +129,16 @@ def inspect_atlas(request):
                 facts = inspect_source(file, request, findings)
                 for entry in entries:
                     with findings.of(source):
-                        select = with_labels(entry["select"], lookups)
+                        select = with_tables(entry["select"], lookups, held_out)
                         chosen = select_cells(source, request["layer"], **select | {"align": None})
                         rows = _rows_read(file, chosen.rows, request.get("where"))
                         for problem in census.add(file, entry["split"], rows):
                             findings.add(source, problem)
                         wanted = value_counts(file, request.get("where") or {}, chosen.rows)
                         where = request.get("where"), wanted
-                        plates.append(_inspected(entry, facts["matrix"], chosen, rows, where))
+                        found = _inspected(entry, facts["matrix"], chosen, rows, where)
+                        found.split = select.get("split", {})
+                        plates.append(found)
             usable[source] = facts
     plates.sort(key=lambda plate: request["plates"].index(plate.entry))
     unaligned = _align(plates, usable)
@@ -145,11 +148,26 @@ def inspect_atlas(request):
     with findings.of("weights: balance"):
         possible_combinations([census.n_classes(name) for name in request["balance"]])
     errors = [*findings.lines(), *unaligned, *missing_lines(census.not_in_lookup, request["tasks"], lookups)]
-    errors += [*unnamed_values(plates), *not_packed(request["plates"])]
+    errors += [*unnamed_values(plates), *combination_problems(plates), *not_packed(request["plates"])]
     errors += _absent_values(usable, request.get("where"))
     if not errors:
         errors, census.orders = inspect_orders(request.get("orders"), census.cells["train"])
     return errors or list(empty_splits(plates, census)), plates, census
+
+
+def _read_tables(request, findings):
+    """({task: see read_lookup}, combinations to test on or None) of all tables that can be read."""
+    lookups, held_out = {}, None
+    for task, entry in request["tasks"].items():
+        if entry.get("lookup"):
+            with findings.of(entry["lookup"]["table"]):
+                lookups[task] = read_lookup(entry["lookup"])
+    split = request["plates"][0]["select"].get("split", {})
+    if "table" in split:
+        held_out = []
+        with findings.of(split["table"]):
+            held_out = read_held_out(split)
+    return lookups, held_out
 
 
 def _rows_read(file, rows, where):

@@ -5,6 +5,7 @@ from collections import Counter
 
 from cellshuffle.atlas.obs import where_words
 from cellshuffle.atlas.selection import sides_of
+from cellshuffle.inspection.combinations import held_out_notes, side_without_cells
 from cellshuffle.inspection.orders import order_notes
 from cellshuffle.labels.sample_size import too_few_cells, too_few_per_class
 from cellshuffle.labels.spelling import plain, quoted, spelling_line, spellings
@@ -52,7 +53,8 @@ def empty_splits(plates, census):
             yield f"atlas: where: none of the {unread:,} {side} cells has {words}"
             continue
         if not counts:
-            yield f"atlas: {side}_plates: the {side} split has no cells"
+            without = side_without_cells(plates, side)
+            yield without or f"atlas: {side}_plates: the {side} split has no cells"
             continue
         wanted = ", ".join("null" if value is None else str(value) for value in split[side])
         there = ", ".join(name for name in list(counts)[:SHOWN] if name is not None)
@@ -64,9 +66,9 @@ def empty_splits(plates, census):
 
 def _divided(plates):
     """(Counter of the cells of each value of the split's column over all plates, the split)."""
-    of_train = [plate for plate in plates if plate.entry["split"] == "train" and plate.divided]
+    of_train = [plate for plate in plates if plate.entry["split"] == "train" and "column" in plate.split]
     counts = sum((plate.divided for plate in of_train), Counter())
-    return counts, of_train[0].entry["select"]["split"] if of_train else None
+    return counts, of_train[0].split if of_train else None
 
 
 def warnings_of(plates, census):
@@ -74,7 +76,8 @@ def warnings_of(plates, census):
 
     plates: an Inspected each; census: the Census of their cells.
     """
-    return [*_unseen(census), *notes_of(plates, census)]
+    advice = "; hold out fewer of their combinations" if "columns" in plates[0].split else ""
+    return [*(line + advice for line in _unseen(census)), *notes_of(plates, census)]
 
 
 def notes_of(plates, census):
@@ -87,7 +90,7 @@ def notes_of(plates, census):
         *_empty_sides(plates),
     ]
     cells += filter(None, census.read_as_zeros.values())
-    cells += [*_aligned(plates), *order_notes(census.orders)]
+    cells += [*held_out_notes(plates), *_aligned(plates), *order_notes(census.orders)]
     return [*cells, *_plate_spellings(plates), *census.spelling_lines(), *census.missing_word_lines()]
 
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import zlib
+from collections import Counter
 from pathlib import Path
 
 from cellshuffle.atlas.names import name_of, whole_number
@@ -15,13 +16,18 @@ def read_lookups(tasks):
     return {task: read_lookup(entry["lookup"]) for task, entry in tasks.items() if entry.get("lookup")}
 
 
-def with_labels(selection, lookups=None):
-    """A selection in which the cells that have a label are written out: see select_cells' `where`.
+def with_tables(selection, lookups=None, held_out=None):
+    """A selection in which what tables say is written out, as select_cells takes it.
 
     selection: of a plate (configuration/run.py), whose tasks under "labelled", if any, leave out the cells
-    without a label; lookups: {task: see read_lookup}, None: they are read.
+    without a label, and whose split may name a table of combinations; lookups: {task: see read_lookup},
+    held_out: see read_held_out, None: they are read.
     """
-    tasks = selection.get("labelled")
+    tasks, split = selection.get("labelled"), selection.get("split", {})
+    if "table" in split:
+        held_out = read_held_out(split) if held_out is None else held_out
+        split = {key: value for key, value in split.items() if key != "table"} | {"held_out": held_out}
+        selection = selection | {"split": split}
     if not tasks:
         return selection
     lookups = read_lookups(tasks) if lookups is None else lookups
@@ -30,6 +36,30 @@ def with_labels(selection, lookups=None):
         for task, entry in tasks.items()
     ]
     return {key: value for key, value in selection.items() if key != "labelled"} | {"where": where}
+
+
+def read_held_out(split):
+    """Combinations of a table, sorted lists of names in the order of the split's columns.
+
+    split: {"columns": obs columns, "table": path of a CSV, TSV or Parquet table with these columns}.
+    Raises InputError when the table or a column is missing, it has no rows, or a combination is there twice
+    or lacks a value.
+    """
+    path, columns = Path(split["table"]), split["columns"]
+    rows = [tuple(map(name_of, row)) for row in _read_table(path, columns, "table of combinations")[0]]
+    for number, row in enumerate(rows, start=1):
+        if None in row or "" in row:
+            empty = columns[next(k for k, value in enumerate(row) if not value)]
+            raise InputError(
+                f"{path}: row {number} below the header has no {empty}; give it one, or delete it"
+            )
+    if not rows:
+        raise InputError(f"{path}: names no combination to test on; give each a row")
+    twice = [row for row, n in Counter(rows).items() if n > 1]
+    if twice:
+        rest = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
+        raise InputError(f"{path}: has {' x '.join(twice[0])} twice{rest}; delete all but one row of each")
+    return sorted(map(list, rows))
 
 
 def read_lookup(lookup):
@@ -56,10 +86,10 @@ def read_lookup(lookup):
     return table | extra
 
 
-def _read_table(path, columns):
+def _read_table(path, columns, kind="lookup table"):
     """(tuples of the values in `columns`, whether the table is text); also of a table compressed by gzip."""
     if not path.is_file():
-        raise InputError(f"{path}: there is no such lookup table")
+        raise InputError(f"{path}: there is no such {kind}")
     try:
         with open_decompressed(path) as file:
             content = content_of(file)

@@ -40,8 +40,11 @@ def origin(layer, select, stamp):
     genes = select.get("genes")
     if genes and os.path.exists(genes):
         select = select | {"genes": sha256(genes)}
-    if "where" in select:  # it may name a million values, more than an attribute can hold
-        select = select | {"where": hashlib.sha256(json.dumps(select["where"]).encode()).hexdigest()}
+    if "where" in select:  # it may name a million values, more than an attribute can hold, as held_out may
+        select = select | {"where": _digest(select["where"])}
+    split = select.get("split", {})
+    if "held_out" in split:
+        select = select | {"split": split | {"held_out": _digest(split["held_out"])}}
     made_of = {"layer": layer, "select": select, "stamp": stamp, "code": _code()} | aligned
     return json.dumps(made_of, sort_keys=True)
 
@@ -62,6 +65,10 @@ def by_other_code(paths):
                 code = json.loads(file.attrs[NAME]).get("code")
             if code and code[0] == cellshuffle.__version__ and code != _code():
                 yield path
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def packed_format(path):

@@ -196,12 +196,7 @@ def lines(survey, costs, config, rates):
     if packed:
         need = f"{size(costs['disk'])} for packed plates" if survey.to_pack else "plates are packed"
         yield f"disk          {need}, {size(costs['disk_free'])} free"
-    jobs = costs["jobs_at_once"]
-    at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
-    yield (
-        f"memory        {size(costs['memory'])} a training, {at_once}; this machine has "
-        f"{size(costs['machine_memory'])}"
-    )
+    yield f"memory        {_memory(costs)}"
     yield ""
     if config.get("tune"):
         tried = len(config["tune"]["learning_rate"])
@@ -213,10 +208,8 @@ def lines(survey, costs, config, rates):
     if packed and survey.to_pack:
         yield f"packing       {long_duration(costs['pack'])}"
     if costs["linear"]:
-        yield (
-            f"linear model  {long_duration(costs['linear'])} of the total, to compare the rankings; compare: "
-            "linear: false leaves it out"
-        )
+        linear = long_duration(costs["linear"])
+        yield f"linear model  {linear} of the total; compare: linear: false leaves it out"
     yield (
         f"total         {long_duration(costs['total'])} on this machine's "
         f"{'CPU' if rates['device'] == 'cpu' else 'GPU'}, plates read from "
@@ -227,6 +220,14 @@ def lines(survey, costs, config, rates):
     yield f"largest risk  {largest}"
     for risk in others:
         yield f"also          {risk}"
+
+
+def _memory(costs):
+    """What trainings ask for, and how many of them run at a time."""
+    jobs = costs["jobs_at_once"]
+    at_once = f"{jobs} trainings run at a time" if jobs > 1 else "one training runs at a time"
+    machine = size(costs["machine_memory"])
+    return f"{size(costs['memory'])} a training, {at_once}; this machine has {machine}"
 
 
 def _seeds(number):

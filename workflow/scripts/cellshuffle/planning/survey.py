@@ -88,8 +88,17 @@ def _expected(request, facts, words):
     """The Survey of an atlas of known sizes, whose files are not there."""
     atlas = Survey(words, n_genes=facts["genes"], nonzeros=facts["nonzeros"])
     for plate in request["plates"]:
-        is_test = plate["plate"].removeprefix("plate") == "14" or plate["split"] == "test"
+        split = plate["select"].get("split", {})
+        name = plate["plate"].removesuffix(f"-{plate['split']}") if split else plate["plate"]
+        is_test = name.removeprefix("plate") == "14" or (plate["split"] == "test" and not split)
         size = facts["test_plate"] if is_test else (facts["cells"] - facts["test_plate"]) // 13
+        if "fraction" in split:  # of cells, or of combinations, which may differ in size
+            size = round(size * (split["fraction"] if plate["split"] == "test" else 1 - split["fraction"]))
+        elif split and not atlas.notes:
+            atlas.notes.append(
+                "atlas: split: how the cells divide is known once the plates are there; all are counted on "
+                "both sides here."
+            )
         used, limit = atlas.cells[plate["split"]], request["max_cells"][plate["split"]]
         atlas.cells[plate["split"]] += cells_kept(size, used, limit)
         atlas.to_pack += 0 if _is_packed(plate) else size

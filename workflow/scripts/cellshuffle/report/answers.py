@@ -11,6 +11,7 @@ from cellshuffle.phrasing import (
     join_words,
     plate_ranges,
     signed,
+    split_words,
     test_set_name,
 )
 from cellshuffle.report.results import macro_f1
@@ -31,6 +32,7 @@ def introduction(results, settings):
         "cellshuffle asks: does the order in which cells are read from disk change what a model learns, and "
         f"what does each order cost? It trains the same {model} once per loading strategy and seed, on "
         f"{plates}, and tests it on {test_set_name(config)}.",
+        *split_words(config["atlas"].get("split")),
         "Everything below, and behind the menu on the left, is made from the results of run "
         f"{settings['run']}.",
     ]
