@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
+from cellshuffle.phrasing import duration
 from cellshuffle.report.figures import style
 
 ONCE = {"linewidth": 5, "alpha": 0.35, "solid_capstyle": "butt"}
@@ -28,6 +29,10 @@ def draw(results):
             _rewriting(axes, values, {s: t / divisor for s, t in results.rewriting.items()}, strategies)
         style.title(axes, heading)
         axes.set_xlabel(label)
+    if results.rewriting:
+        once = duration(next(iter(results.rewriting.values())))
+        key = Line2D([], [], color=style.GREY, label=f"and, once, the atlas rewritten: {once}", **ONCE)
+        figure.legend(handles=[key], loc="outside lower right")
     return figure
 
 
@@ -41,8 +46,6 @@ def _rewriting(axes, values, once, strategies):
             axes.plot(ends, [strategies.index(strategy)] * 2, color=styles[strategy]["color"], **ONCE)
             top = max(top, 1.05 * ends[1])
     axes.set_xlim(0, top)
-    key = Line2D([], [], color=style.GREY, label="and, once, the atlas rewritten", **ONCE)
-    axes.legend(handles=[key], loc="lower right", fontsize=6)
 
 
 def _bars(axes, strategies, values):
