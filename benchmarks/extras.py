@@ -46,7 +46,7 @@ def scdl(data):
         parts.flatten(str(store), destroy_on_copy=True)
     dataset = SingleCellMemMapDataset(str(store))
 
-    def run(shuffle, workers):
+    def run(shuffle, workers, dense=False):
         loader = DataLoader(
             dataset,
             batch_size=BATCH,
@@ -54,14 +54,19 @@ def scdl(data):
             num_workers=workers,
             collate_fn=collate_sparse_matrix_batch,
         )
-        return measure.rate((len(batch) for batch in loader), SECONDS)
+        return measure.rate((len(batch.to_dense() if dense else batch) for batch in loader), SECONDS)
 
     def both(workers):
         orders = (("streaming", False), ("random_sampling", True))
         return {name: lambda shuffle=shuffle: run(shuffle, workers) for name, shuffle in orders}
 
     cores = os.cpu_count()
-    return {"BioNeMo-SCDL": both(0), f"BioNeMo-SCDL, {cores} workers": both(cores)}
+    dense = {"random_sampling": lambda: run(True, 0, dense=True)}
+    return {
+        "BioNeMo-SCDL": both(0),
+        f"BioNeMo-SCDL, {cores} workers": both(cores),
+        "BioNeMo-SCDL, dense": dense,
+    }
 
 
 def annbatch(data):

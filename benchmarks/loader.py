@@ -167,7 +167,8 @@ def bars(median):
     ours = {"pipeline's own path, CSR", "limit: filling dense minibatches"}
     for name, rate in median.items():
         if not name.startswith(("Loader", "scDataset over Plates", "MLP")) and name not in ours:
-            rows.append(measure.bar(f"Loader, dense / {name}", median["Loader, dense"] / rate, 1))
+            form = "dense" if "dense" in name else "CSR"
+            rows.append(measure.bar(f"Loader, {form} / {name}", median[f"Loader, {form}"] / rate, 1))
     return rows
 
 

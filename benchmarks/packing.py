@@ -10,14 +10,17 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import anndata
 import atlas as bench
 import h5py
 import measure
 import zarr
+from cellshuffle import pack
 from cellshuffle.packing.pack import BLOCK, pack_plate
 from cellshuffle.simulation.counts import simulate_plate
 from cellshuffle.simulation.parquet import simulate_parquet
@@ -59,6 +62,17 @@ def packed_rate(source, n_cells, workers, clock=time.perf_counter):
     return n_cells / seconds
 
 
+def folder_rate(source, n_cells, jobs):
+    """Cells/s of packing two plates into a folder, `jobs` at a time."""
+    with tempfile.TemporaryDirectory(dir=bench.DATA) as folder:
+        plates = [Path(folder) / f"{number}.h5ad" for number in range(2)]
+        for plate in plates:
+            os.link(source, plate)
+        began = time.perf_counter()
+        pack(plates, Path(folder) / "packed", jobs=jobs)
+        return 2 * n_cells / (time.perf_counter() - began)
+
+
 def decoded_rate(form, source, n_cells, clock=time.perf_counter):
     """Cells/s of the form's own library reading counts and genes, block by block."""
     began = clock()
@@ -97,6 +111,10 @@ def main(quick, processor_time):
             sources["h5ad"], n_cells, os.cpu_count(), clock
         )
     }
+    for jobs in () if processor_time else (1, 2):  # of whose processes the time is not counted here
+        contenders[f"h5ad: two plates, {jobs} at a time"] = lambda jobs=jobs: folder_rate(
+            sources["h5ad"], n_cells, jobs
+        )
     for form, source in sources.items():
         contenders[f"{form}: packing"] = lambda source=source: packed_rate(source, n_cells, 1, clock)
         contenders[f"{form}: limit"] = lambda form=form, source=source: decoded_rate(
@@ -118,6 +136,9 @@ def main(quick, processor_time):
         )
         for form in forms
     ]
+    if not processor_time:
+        one, two = (medians[f"h5ad: two plates, {jobs} at a time"] for jobs in (1, 2))
+        bars.append(measure.bar("two plates, 2 at a time / 1 at a time", two / one, 1))
     for form in forms:
         few, many = (peak_memory(make(form, n)) for n in (n_cells // 4, n_cells))
         print(

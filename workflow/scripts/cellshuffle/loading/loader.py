@@ -299,22 +299,22 @@ class Loader(IterableDataset):
             yield from self._by_process(read, prefetch)
             return
 
+        def finished(cells, ahead, codes):
+            ahead = [on_device(part, self.device) for part in ahead] if self.apart else ahead
+            obs = {name: on_device(array, self.device) for name, array in codes.items()}
+            return Cells(form.finish(ahead), obs, cells)
+
         def prepared():
             for cells, rows, codes in read:
                 if rows is None:
-                    yield cells, None, None
-                    continue
-                ahead = form.prepare(rows)
-                yield cells, ahead if self.apart else form.finish(ahead), codes
-
-        with closing(by_thread(prepared(), prefetch)) as batches:
-            for cells, X, codes in batches:
-                if X is None:
                     yield Cells(None, {}, cells)
                     continue
-                X = form.finish([on_device(part, self.device) for part in X]) if self.apart else X
-                obs = {name: on_device(array, self.device) for name, array in codes.items()}
-                yield Cells(X, obs, cells)
+                ahead = cells, form.prepare(rows), codes
+                yield ahead if self.apart else finished(*ahead)
+
+        with closing(by_thread(prepared(), prefetch)) as batches:
+            for batch in batches:
+                yield batch if isinstance(batch, Cells) else finished(*batch)
 
     def _by_process(self, read, prefetch):
         """`_batches` of a GPU: what a process prepares is copied at once, and made into X there."""
