@@ -23,6 +23,10 @@ five loaders. A configuration given with `--configfile` stands alone: it is not 
 Several configurations are laid over one another, later ones winning: `--configfile config/tahoe.yaml
 config/pilot.yaml` is a first try of the full run.
 
+A configuration is trusted as code is: Snakemake itself runs Python that a YAML file holds under
+`__use_yte__`, and unfolds its aliases, before cellshuffle can look at it. `make` refuses the first, and
+aliases without end; a bare `snakemake --configfile` does not. Read what you were sent before you run it.
+
 Relative paths are looked up in the folder in which Snakemake runs. Everything is checked before the
 first job starts: an unknown key or a wrong value stops the run with one line that names it. Only
 `atlas` and `tasks` must be given.

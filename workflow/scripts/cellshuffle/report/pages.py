@@ -117,11 +117,17 @@ def _tuning(results):
 
 
 def _loading(results):
-    """How fast every order is read alone."""
+    """How fast every order is read alone; what the trainings tell of it where it was not measured."""
     if not results.loading:
-        return [
-            html.paragraph("How fast each order is read alone, without a model, is measured by make plan.")
-        ]
+        fastest = results.totals.groupby("strategy", sort=False)["cells_per_second"].max()
+        header = ["Strategy", "Cells per second by loading, at least"]
+        words = (
+            "Every training was served this fast, in the fastest of its seeds. Loading alone, without a "
+            "model, is at least as fast, and faster where little time was spent waiting for data; make plan "
+            "measures it."
+        )
+        rows = [[strategy, f"{fastest[strategy]:,.0f}"] for strategy in results.strategies]
+        return [html.plain_table(header, rows), html.paragraph(words)]
     header = ["Strategy", "Cells per second by loading alone", "Slowest to fastest pass"]
     rows = [
         [strategy, f"{np.median(rates):,.0f}", f"{rates.min():,.0f} to {rates.max():,.0f}"]
