@@ -61,19 +61,12 @@ def run_job(job):
     labels = {split: load_labels(job["labels"][split], classes, len(plates[split])) for split in plates}
     weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
     weights = load_weights(job["weights"], len(plates["train"])) if weighted else None
-    held_out = {}
-    if recipe.held_out:
-        sizes = plates["train"].plate_sizes.tolist()
-        cells, kept = held_out_cells(sizes, recipe.held_out), cells_kept(recipe.held_out, sizes)
-        held_out = {part: (plates["train"].only(own), labels["train"][own]) for part, own in cells.items()}
-        plates["train"], labels["train"] = plates["train"].only(kept), labels["train"][kept]
-        weights = weights[kept] if weighted else None
+    plates["train"], labels["train"], weights, held_out = _hold_out(
+        plates["train"], labels["train"], weights, recipe.held_out
+    )
     codes = dict(zip(classes, labels["train"].T, strict=True))
-    files = [
-        *itertools.chain(*job["plates"].values()),
-        job["labels"]["train"],
-        job["labels"]["test"],
-    ]
+    files = [*itertools.chain(*job["plates"].values()), job["labels"]["train"], job["labels"]["test"]]
+    files += [job["weights"]] * weighted + ([order_file] if order_file else [])
     # More epochs are the same ones and then some.
     deciding = asdict(replace(recipe, epochs=0, device=device_of(recipe.device)))
     result = Trainer(
@@ -84,13 +77,21 @@ def run_job(job):
         recipe,
         execution,
         job["outputs"]["checkpoint"],
-        fingerprint(
-            [deciding, classes], files + [job["weights"]] * weighted + ([order_file] if order_file else [])
-        ),
+        fingerprint([deciding, classes], files),
         held_out,
     ).train()
     if result is not None:
         _write(job["outputs"], recipe, result, plates, classes, labels["test"])
+
+
+def _hold_out(plates, labels, weights, parts):
+    """Plates, labels, weights (or None) of the cells to train on; {part: (plates, labels)} of others."""
+    if not parts:
+        return plates, labels, weights, {}
+    sizes = plates.plate_sizes.tolist()
+    kept, cells = cells_kept(parts, sizes), held_out_cells(sizes, parts)
+    held_out = {part: (plates.only(own), labels[own]) for part, own in cells.items()}
+    return plates.only(kept), labels[kept], None if weights is None else weights[kept], held_out
 
 
 def _write(outputs, recipe, result, plates, classes, test_labels):
