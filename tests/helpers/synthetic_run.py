@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from cellshuffle.analysis.chance import chance_rows, with_chance
 from cellshuffle.analysis.classes import class_scores
-from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather, read_predictions
+from cellshuffle.analysis.comparison import METRICS, baseline_of, compare, gather
 from cellshuffle.analysis.order_measures import WINDOWS
 from cellshuffle.analysis.scores import SCORES, class_counts, scores_from_counts
 from cellshuffle.report.results import Results
@@ -116,6 +116,9 @@ def write_run(root, config, n_classes=(12, 95), n_test=800, n_train=26000, seed=
             _history(rng, config, scores, n_train, s).to_csv(folder / "history.csv", index=False)
         _diversity(rng, config, run / "diversity" / strategy, strategy, n_classes, n_train)
     _combinations(rng, config, run, n_classes, n_train)
+    names = {task: classes[f"classes_{task}"] for task in config["tasks"]}
+    counts = pd.DataFrame([(t, c, 100) for t in names for c in names[t]], columns=["task", "class", "cells"])
+    counts.to_csv(run / "weights" / "classes.csv", index=False)
     return run
 
 
@@ -145,8 +148,7 @@ def results_of(run, config, published=()):
         files[name] = [run / "diversity" / s / f"{name}.csv" for s in config["strategies"]]
     metrics = gather(files["scores"])
     table = compare(metrics, files["predictions"], baseline_of(config), 100)
-    _, _, _, names = read_predictions(files["predictions"][0])
-    counts = pd.DataFrame([(t, c, 100) for t in names for c in names[t]], columns=["task", "class", "cells"])
+    counts = pd.read_csv(run / "weights" / "classes.csv")
     table = with_chance(table, chance_rows(counts, files["predictions"][0]))
     classes = class_scores(files["predictions"])
     for name, content in (("metrics", metrics), ("comparison", table), ("classes", classes)):

@@ -48,7 +48,10 @@ FILES = {
         of_plate(lambda p: p.write_bytes(gzip.compress(p.read_bytes()))),
         ["plate1.h5ad: is not an h5ad file but a file compressed by gzip; decompress it"],
     ),
-    "a folder": (of_plate(lambda p: unlink(p).mkdir()), ["plate1.h5ad: is not a file"]),
+    "a folder": (
+        of_plate(lambda p: unlink(p).mkdir()),
+        ["plate1.h5ad: is a folder, but neither a zarr store"],
+    ),
     "a pipe": (of_plate(lambda p: os.mkfifo(unlink(p))), ["plate1.h5ad: is not a file"]),
     "no h5ad": (inside(lambda f: f.__delitem__("X")), ["plate1.h5ad: has no X", "obs"]),
     "no obs": (inside(lambda f: f.__delitem__("obs")), ["plate1.h5ad: has no obs"]),

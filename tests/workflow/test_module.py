@@ -32,7 +32,7 @@ ORDERS = {
 @pytest.fixture
 def other_workflow(tmp_path):
     """Folder of a workflow whose own configuration has this one's as a section."""
-    (shown,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (shown,) = re.findall(r"```python\n(configfile.*?)```", PAGE, re.DOTALL)
     shown = shown.replace("path/to/cellshuffle", str(REPOSITORY))
     (tmp_path / "shown").write_text(shown)
     (tmp_path / "Snakefile").write_text(ORDERS["rule all last"](shown))

@@ -1,10 +1,12 @@
-"""Values of a table as text: the names that classes, plates and the sides of a split have."""
+"""Values of a table as text: the names that classes, plates and the sides of a split have, also in paths."""
 
+import hashlib
 import re
 
 import numpy as np
 
 WHOLE = re.compile(r"[+-]?\d+\.0*")  # a whole number, written as a real one
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # letters that a path may have
 
 
 def name_of(value):
@@ -46,3 +48,17 @@ def count_names(codes, names):
     """{name: cells} of the names that a cell has; cells without one (code -1) do not count."""
     counts = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
     return {name: n for name, n in zip(names.tolist(), counts, strict=True) if n}
+
+
+def file_name(plate):
+    """A plate's name as part of a path: itself, or where it has other letters, made safe and unique.
+
+    >>> file_name("p1"), file_name("10X v2")
+    ('p1', '10X_v2_4a5c17a22a0f')
+    """
+    name = str(plate)
+    if PLAIN.fullmatch(name):
+        return name
+    safe = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
+    checksum = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
+    return f"{safe}_{checksum}" if safe else checksum

@@ -16,6 +16,7 @@ import numpy as np
 
 from cellshuffle.atlas.genes import gene_numbers
 from cellshuffle.atlas.h5ad import member, readable
+from cellshuffle.atlas.names import file_name
 from cellshuffle.atlas.obs import absent_line, absent_values, names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.parquet import data_files, in_numbers
@@ -24,7 +25,6 @@ from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import column_names, gene_names
 from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.commands.size import expected_size
-from cellshuffle.configuration.run import file_name
 from cellshuffle.console import progress, say
 from cellshuffle.errors import InputError
 from cellshuffle.files import remove_leftovers

@@ -5,7 +5,7 @@ import os
 import re
 from string import Formatter
 
-from cellshuffle.configuration.run import file_name
+from cellshuffle.atlas.names import file_name
 from cellshuffle.configuration.schema import balanced_labels
 from cellshuffle.configuration.tuning import all_entries, held_out_parts
 

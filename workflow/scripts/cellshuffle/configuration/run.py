@@ -1,28 +1,11 @@
 """The files of a run: plates, lookup tables, packed plates, and what decides whether they are made again."""
 
-import hashlib
 import os
-import re
 
+from cellshuffle.atlas.names import file_name
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.configuration.schema import balanced_labels
 from cellshuffle.configuration.tuning import all_entries, held_out_parts, tuned_trainings
-
-PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-def file_name(plate):
-    """A plate's name as part of a path: itself, or where it has other letters, made safe and unique.
-
-    >>> file_name("p1"), file_name("10X v2")
-    ('p1', '10X_v2_4a5c17a22a0f')
-    """
-    name = str(plate)
-    if PLAIN.fullmatch(name):
-        return name
-    safe = re.sub(r"[^A-Za-z0-9]+", "_", name)[:40].strip("_")
-    checksum = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:12]
-    return f"{safe}_{checksum}" if safe else checksum
 
 
 class Run:

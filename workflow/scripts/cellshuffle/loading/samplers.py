@@ -227,7 +227,7 @@ def sampler(
     >>> sampler("BlockShuffling", block_size=4).get_len(range(10))
     10
     >>> sampler("ShuffleBuffer", buffer_size=2).get_indices(range(5), seed=0)
-    array([1, 2, 3, 0, 4])
+    array([1, 2, 3, 4, 0])
     """
     if name not in SAMPLERS:
         raise InputError(f"there is no sampler '{name}'; there are {', '.join(SAMPLERS)}")

@@ -17,7 +17,7 @@ class ShuffleBuffer(CellOrder):
     drawn every epoch. Sources: `IterableDataset.shuffle` of Hugging Face datasets; `shuffle` of webdataset.
 
     >>> ShuffleBuffer(buffer_size=2).draw([5], seed=0, epoch=0)
-    array([1, 2, 3, 0, 4])
+    array([1, 2, 3, 4, 0])
     """
 
     def __init__(self, buffer_size: int = 1000, shuffle_plates: bool = False):
