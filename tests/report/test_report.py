@@ -38,7 +38,7 @@ def test_opens_without_errors_and_every_figure_loads(report, tmp_path):
     drawn = {path.name for path in (report.parent / "figures").glob("*.svg")}
     assert {Path(path).name for path, _ in told["images"]} == drawn
     assert all(width > 100 for _, width in told["images"])
-    assert len(told["front"]) == 4 and all(width > 100 for _, width in told["front"])
+    assert len(told["front"]) == 5 and all(width > 100 for _, width in told["front"])
     for question in (
         "Which strategy should I use?", "How sure is that?", "What does it cost?",
         "Why does streaming score lower?", "simulated",
