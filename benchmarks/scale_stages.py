@@ -82,9 +82,18 @@ def labels_of(folder):
 def weights_of(folder):
     """What rule weigh_cells is given."""
     return SimpleNamespace(
-        input=Named(classes=folder / "classes.json", labels=folder / "train.npy", train=[]),
-        output=Named(combinations=folder / "combinations.csv", cells=folder / "weights.npy"),
-        params=Named(balance=["cell_line", "drug"], baseline=1000, where=None),
+        input=Named(
+            classes=folder / "classes.json",
+            labels=folder / "train.npy",
+            plates=folder / "plates.csv",
+            train=[],
+        ),
+        output=Named(
+            combinations=folder / "combinations.csv",
+            cells=folder / "weights.npy",
+            classes=folder / "classes.csv",
+        ),
+        params=Named(balance=["cell_line", "drug"], baseline=1000, where=None, held_out={}),
     )
 
 
