@@ -31,7 +31,8 @@ def test_where_is_an_atlas_of_these_cells(small_run, tmp_path):
         cells = cells[(cells.obs["pass_filter"] == "full") & cells.obs["drug"].isin(where["drug"])].copy()
         kept[path.name] = cells.n_obs
         cells.write_h5ad(folder / path.name)
-    targets = training_files(BALANCED, [0])
+    orders = [f"diversity/block_weighted/{name}.csv" for name in ("entropy", "plates", "draws", "order")]
+    targets = [*training_files(BALANCED, [0]), *(f"results/small/{name}" for name in orders)]
     chosen = snakemake(tmp_path / "where", config_of(small_run, where=where), *targets)
     snakemake(tmp_path / "apart", config_of(small_run, plates=folder), *targets)
     found, expected = (tmp_path / name / "results/small" for name in ("where", "apart"))
@@ -39,6 +40,8 @@ def test_where_is_an_atlas_of_these_cells(small_run, tmp_path):
     for name in RESULTS:
         place = f"train/block_weighted/seed0/{name}"
         assert numbers(found / place) == numbers(expected / place), name
+    for name in orders:  # also of a balanced column that is no task
+        assert (found / name).read_text() == (expected / name).read_text(), name
     for name in ("labels/train.npy", "weights/cells.npy"):
         np.testing.assert_array_equal(np.load(found / name), np.load(expected / name))
     n_test = kept.pop(next(name for name in kept if "plate14_" in name))

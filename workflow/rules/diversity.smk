@@ -34,6 +34,7 @@ rule diversity:
         orders=this_run.order_stamps(STRATEGIES),
         seed=SEEDS[0],
         balance=this_run.balanced_labels,
+        where=this_run.where if this_run.balanced_columns else None,
         held_out=this_run.held_out,
     script:
         "../scripts/diversity.py"

@@ -20,7 +20,8 @@ def main(snakemake):
     inputs, params = snakemake.input, snakemake.params
     classes = load_classes(inputs.classes)
     labels = load_labels(inputs.labels, classes)
-    names, codes = balanced_codes(params.balance, classes, labels, list(inputs.get("train", [])))
+    train = list(inputs.get("train", []))
+    names, codes = balanced_codes(params.balance, classes, labels, train, params.where)
     weights = load_weights(inputs.weights[0], len(labels)) if inputs.weights else None
     plates = read_table(inputs.plates, ("split", "plate", "n_cells"), text=["plate"]).query(
         "split == 'train'"
