@@ -89,7 +89,8 @@ def _draws(axes, draws, styles, shown):
         Line2D([], [], color=style.GREY, marker="o", markersize=4, linewidth=1.1, markeredgecolor="white",
                markeredgewidth=0.4, label="mean of similar size"),
     ]  # fmt: skip
-    axes.legend(handles=handles, loc="upper left", handlelength=1.4, handletextpad=0.4)
+    # Large combinations are drawn often: the corner below them is free.
+    axes.legend(handles=handles, loc="lower right", handlelength=1.4, handletextpad=0.4)
 
 
 def _binned(table, bins=8):
