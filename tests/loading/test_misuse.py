@@ -106,6 +106,7 @@ def test_the_state_of_another_configuration_is_told(atlas):
     loader = Loader(atlas[1], sampler(**named(RANDOM)), **LOADING)
     for other, words in (
         (state(blocks), "block_size 4, this one has 1"),
+        (state(blocks | {"block_size": np.int64(4)}), "block_size 4, this one has 1"),
         (state({"sampler": "Streaming"}), "sampler Streaming, this one has BlockShuffling"),
         (state(seed=9), "seed 9, this one has 4"),
         (state(where={"drug": "a"}), "number of cells"),

@@ -105,9 +105,9 @@ def _check_length(weights, plates, name="weights"):
 def described_sampler(sampler):
     """{name: value} of what decides a sampler's order; of weights and an order file a checksum."""
     options = {
-        name: value
+        name: value.item() if isinstance(value, np.generic) else value
         for name, value in vars(sampler).items()
-        if not name.startswith("_") and isinstance(value, int | float | str)
+        if not name.startswith("_") and isinstance(value, int | float | str | np.generic)
     }
     for name in ("weights", "rows"):
         array = getattr(sampler, name, None)

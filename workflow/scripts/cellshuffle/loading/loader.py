@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -251,6 +252,13 @@ class Loader(IterableDataset):
             "drop_last": self.drop_last,
             "world_size": self.ranks_now()[1],
             "number of cells": len(self.plates),
+            **self._order,
+        }
+
+    @cached_property
+    def _order(self):
+        """What decides the order, for `_described`: once, since the checksums read all cells and weights."""
+        return {
             "checksum of cells": self.plates.checksum(),
             "sampler": type(self.strategy).__name__,
             **described_sampler(self.strategy),
