@@ -62,7 +62,7 @@ def is_from_before_records(job):
 def obstacles():
     """Lines about what keeps the jobs that will run from running; looked for before the first of them."""
     jobs = list(workflow.dag.needrun_jobs())
-    if "train" in {job.rule.name.removeprefix("cellshuffle_") for job in jobs}:
+    if {"train", "train_linear"} & {job.rule.name.removeprefix("cellshuffle_") for job in jobs}:
         yield from filter(None, [missing_slurm(config["training"]["nodes"])])
     foreign = []
     for job in jobs:

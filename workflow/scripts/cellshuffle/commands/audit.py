@@ -20,6 +20,7 @@ from cellshuffle.loading.samplers import sampler_of, strategy_schemas, sweep_pre
 from cellshuffle.packing.origin import check_origin, origin
 
 SCHEMA = Path(__file__).parents[1] / "configuration" / "config.schema.yaml"
+OF_GENES = {"genes", "gene_column", "align"}  # keys of Run.selection that choose genes, and no cells
 # What the order is compared with.
 BESIDE = {
     "file order": {"sampler": "Streaming"},
@@ -88,7 +89,8 @@ def plates_of(run):
             made_of = run.packed_from(plate)
             check_origin(path, origin(**made_of | {"select": with_tables(made_of["select"], lookups)}))
         return packed
-    if any(set(filter(run.selection(plate).get, run.selection(plate))) - {"genes"} for plate in plates):
+    chosen = {key for plate in plates for key, value in run.selection(plate).items() if value}
+    if chosen - OF_GENES:
         raise InputError(
             "the configuration selects cells while packing, and the plates are not packed yet: run it first, "
             "or its rule pack_plate alone (snakemake --until pack_plate)"

@@ -1,11 +1,11 @@
 """What a run will cost on this machine: disk, memory and time, and what can go wrong first."""
 
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 
+from cellshuffle.atlas.direct import memory_limit
 from cellshuffle.atlas.obs import where_words
 from cellshuffle.configuration.tuning import tuned_trainings
 from cellshuffle.loading.samplers import cells_per_epoch, is_labelled, is_weighted, training_of
@@ -66,7 +66,7 @@ def plan(survey, rates, config, memory_mb, folder, cores, threads):
         "disk": packed_bytes(survey) if config["atlas"]["pack"] else 0,
         "disk_free": shutil.disk_usage(existing).free,
         "memory": max(cost["memory"] for cost in costs.values()),
-        "machine_memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "machine_memory": memory_limit(),
     }
 
 
