@@ -164,8 +164,7 @@ def unwrapped(value):
 
 def attribute(element, name, default=None):
     """An attribute of an HDF5 object; text may be stored as bytes of a fixed length."""
-    value = element.attrs.get(name, default)
-    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    value = unwrapped(element.attrs.get(name, default))
     return value.decode() if isinstance(value, bytes) else value
 
 

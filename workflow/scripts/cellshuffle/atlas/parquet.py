@@ -6,7 +6,6 @@ Genes are those of gene_metadata.parquet, in the order of that table.
 
 import functools
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from cellshuffle.atlas.rows import Rows, first_repeat, value_problem, value_type
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tree import LISTS, Array, File, Parts, array_of
 from cellshuffle.errors import InputError
+from cellshuffle.phrasing import natural_key
 
 BARCODE = "BARCODE_SUB_LIB_ID"  # the column that names the cells
 GENE_TABLE, TOKEN, SYMBOL, ENSEMBL = "gene_metadata.parquet", "token_id", "gene_symbol", "ensembl_id"
@@ -32,12 +32,7 @@ def data_files(path):
     if not path.is_dir():
         return [path] if path.name.endswith(".parquet") else []
     files = [p for p in path.glob("[!.]*.parquet") if not p.name.endswith("_metadata.parquet")]
-    return sorted(files, key=lambda path: in_numbers(path.name))
-
-
-def in_numbers(name):
-    """What sorts names as people count: plate2 before plate10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    return sorted(files, key=lambda path: natural_key(path.name))
 
 
 def gene_table(path):

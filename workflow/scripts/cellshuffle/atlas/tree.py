@@ -5,6 +5,7 @@ tables and matrices does so by the few names that groups and arrays of h5py have
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import h5py
 import numpy as np
@@ -22,20 +23,25 @@ class Group(Mapping):
     def __init__(self, file, name, attrs=()):
         self.file, self.name, self.attrs, self._parts = file, name, dict(attrs), {}
 
+    @cached_property
+    def _known(self):
+        """The names, asked for once: a zarr store lists a folder for them."""
+        return sorted(self._names())
+
     def __getitem__(self, path):
         first, _, rest = path.strip("/").partition("/")
         if first not in self._parts:
-            if first not in self._names():
+            if first not in self._known:
                 raise KeyError(path)
             self._parts[first] = self._part(first)
         part = self._parts[first]
         return part[rest] if rest else part
 
     def __iter__(self):
-        return iter(sorted(self._names()))
+        return iter(self._known)
 
     def __len__(self):
-        return len(self._names())
+        return len(self._known)
 
     def path(self, name):
         """The path of a part of this group."""

@@ -19,20 +19,20 @@ from cellshuffle.atlas.h5ad import member, readable
 from cellshuffle.atlas.names import file_name
 from cellshuffle.atlas.obs import absent_line, absent_values, names_wanted, where_mask, where_masks
 from cellshuffle.atlas.opening import open_plate
-from cellshuffle.atlas.parquet import data_files, in_numbers
+from cellshuffle.atlas.parquet import data_files
 from cellshuffle.atlas.selection import Selection, choose_genes
 from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import column_names, gene_names
 from cellshuffle.atlas.zarr_store import zeros_line
 from cellshuffle.commands.size import expected_size
 from cellshuffle.console import progress, say
-from cellshuffle.errors import InputError
+from cellshuffle.errors import InputError, check_whole
 from cellshuffle.files import remove_leftovers
 from cellshuffle.orphans import end_with_parent
 from cellshuffle.packing.format import FORMAT
 from cellshuffle.packing.origin import DIFFERENCES, differences, origin, packed_format
 from cellshuffle.packing.pack import pack_plate, rows_path
-from cellshuffle.phrasing import byte_words
+from cellshuffle.phrasing import byte_words, natural_key
 
 PLATE = "plate"  # the column of Parquet files by whose values they are packed
 SECONDS = 0.5  # between two looks at how far the processes are
@@ -105,8 +105,7 @@ def pack(
     """
     paths = [Path(path) for path in ([plates] if isinstance(plates, str | Path) else plates)]
     out, jobs = Path(out), _cores() if jobs is None else jobs
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise InputError(f"jobs: {jobs!r} is not a whole number of at least 1")
+    check_whole("jobs", jobs, 1)
     if not paths:
         raise InputError("there are no plates to pack: give the path of at least one h5ad file")
     genes = [genes] if isinstance(genes, str) else genes if genes is None else [str(g) for g in genes]
@@ -147,7 +146,7 @@ def _plates_of(path):
     with open_plate(path) as file:
         if file.files[0].columns.get(PLATE) != "text":
             return [(path, None)]
-        return [(path, name) for name in sorted(file.codes(PLATE)[1].tolist(), key=in_numbers)]
+        return [(path, name) for name in sorted(file.codes(PLATE)[1].tolist(), key=natural_key)]
 
 
 def _stem(source, plate):
@@ -190,15 +189,17 @@ def _looked_at(request, sources):
     """The Size of every plate; InputError with a line for each that cannot be packed."""
     sizes, problems = [], []
     with ExitStack() as stack:
-        files = []
+        files = {}  # a folder of Parquet files, which is the source of several plates, is opened once
         for source, plate in sources:
             try:
-                files.append(stack.enter_context(open_plate(source)))
+                if source not in files:
+                    files[source] = stack.enter_context(open_plate(source))
+                file = files[source]
                 with readable(source):
-                    select = request.select(files[-1], plate)
-                    sizes.append(expected_size(source, files[-1], request.layer, select))
-                    for column in column_names(member(files[-1], "obs")):
-                        if line := zeros_line(files[-1], column):
+                    select = request.select(file, plate)
+                    sizes.append(expected_size(source, file, request.layer, select))
+                    for column in column_names(member(file, "obs")):
+                        if line := zeros_line(file, column):
                             say(f"warning: {line}")
                     if select.aligned:
                         say(f"{source}: {select.aligned}")
@@ -207,6 +208,7 @@ def _looked_at(request, sources):
         if problems:
             raise InputError("\n".join(problems))
         if request.where:
+            files = list(files.values())
             lines = [absent_line(*key, there) for key, there in absent_values(files, request.where).items()]
             if lines:
                 raise InputError("\n".join(lines))

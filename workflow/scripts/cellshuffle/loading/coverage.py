@@ -97,10 +97,11 @@ def coverage(path, n_cells, epochs=None):
     rows = rows[:epochs]
     seen, repeated = np.zeros(n_cells, bool), 0
     for row in rows:
-        check_range(path, row, n_cells)
         in_row = np.zeros(n_cells, bool)
         for low in range(0, len(row), AT_ONCE):
-            in_row[row[low : low + AT_ONCE]] = True
+            part = row[low : low + AT_ONCE]
+            check_range(path, part, n_cells)
+            in_row[part] = True
         repeated += len(row) - int(in_row.sum())
         seen |= in_row
     return Coverage(len(rows), rows.shape[1], n_cells, int(seen.sum()), repeated)

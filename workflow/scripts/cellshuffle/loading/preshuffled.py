@@ -4,7 +4,7 @@ import numpy as np
 from scdataset import BlockShuffling
 
 from cellshuffle.loading.arguments import check_sizes
-from cellshuffle.loading.orders import EPOCH_SEEDS, CellOrder
+from cellshuffle.loading.orders import CellOrder, epoch_indices
 
 
 class PreShuffled(CellOrder):
@@ -27,7 +27,7 @@ class PreShuffled(CellOrder):
 
     def draw(self, plate_sizes, seed, epoch):
         n_cells = int(np.sum(plate_sizes))
-        chunks = BlockShuffling(self.chunk_size).get_indices(range(n_cells), seed=seed + EPOCH_SEEDS * epoch)
+        chunks = epoch_indices(BlockShuffling(self.chunk_size), range(n_cells), seed, epoch)
         return self.written(n_cells)[chunks]
 
     def written(self, n_cells: int) -> np.ndarray:

@@ -60,11 +60,13 @@ def by_other_code(paths):
     Versions are told apart by the number of the format; to pack an atlas again takes hours.
     """
     for path in paths:
-        if packed_format(path) is not None:
+        try:
             with open_h5ad(path) as file:
-                code = json.loads(file.attrs[NAME]).get("code")
-            if code and code[0] == cellshuffle.__version__ and code != _code():
-                yield path
+                code = json.loads(file.attrs.get(NAME, "{}")).get("code")
+        except InputError:  # it is not there, or cannot be read
+            continue
+        if code and code[0] == cellshuffle.__version__ and code != _code():
+            yield path
 
 
 def _digest(value):

@@ -2,11 +2,11 @@
 
 import os
 import signal
-import sys
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main
 
+from cellshuffle.console import say
 from cellshuffle.orphans import end_with_parent
 from cellshuffle.training.launch import KILLED
 
@@ -33,5 +33,5 @@ if __name__ == "__main__":
     except ChildFailedError as error:
         line = killed(error.failures)
         if line:
-            print(KILLED + line, file=sys.stderr, flush=True)
+            say(KILLED + line)
         os._exit(1)
