@@ -147,7 +147,8 @@ def _lines(error):
         case "uniqueItems":
             yield f"{where}: has the same entry twice: {wrong}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            reason = f": {error.schema['x-limit']}" if "x-limit" in error.schema else ""
+            upper = "x-limit" in error.schema and error.validator.lower().endswith("maximum")
+            reason = f": {error.schema['x-limit']}" if upper else ""
             yield f"{where}: {_short(wrong)} must be {BOUNDS[error.validator]} {_short(limit)}{reason}"
         case "maxLength":
             yield f"{where}: '{wrong[:20]}...' is {len(wrong)} letters long, at most {limit} are allowed"

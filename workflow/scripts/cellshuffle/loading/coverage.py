@@ -54,7 +54,8 @@ def read_order(path):
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such order file") from None
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        words = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # NumPy goes on with how to load a pickle all the same.
+        words = str(error).splitlines()[0].partition(". ")[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: is not an array of numbers that np.save has written ({words}); an order file is made "
             "by np.save(path, cells)"
