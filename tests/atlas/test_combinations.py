@@ -3,8 +3,7 @@
 from collections import Counter
 
 import numpy as np
-import pandas as pd
-from atlases import counts_of, write_atlas
+from atlases import counts_of, drawn_obs, write_atlas
 from cellshuffle.atlas.combinations import held_out_of
 from cellshuffle.atlas.selection import select_cells
 from hypothesis import HealthCheck, given, settings
@@ -12,18 +11,9 @@ from hypothesis import strategies as st
 
 VALUES = {"line": ["A", "b/c", "Ä", None], "drug": ["x", "y x", None], "dose": [1.0, 5.0, None]}
 COLUMNS = list(VALUES)
-
-
-@st.composite
-def tables(draw):
-    n = draw(st.integers(1, 30))
-    columns = {
-        name: draw(st.lists(st.sampled_from(values), min_size=n, max_size=n))
-        for name, values in VALUES.items()
-    }
-    obs = pd.DataFrame(columns, index=[f"c{k}" for k in range(n)])
-    obs.loc[obs.index[0], ["line", "drug"]] = ["A", "x"]  # so that both are there and text
-    return obs.astype({"line": "category", "drug": "category", "dose": float})
+# In the first cell, so that both are there and text.
+FIRST = {"line": "A", "drug": "x"}
+TYPES = {"line": "category", "drug": "category", "dose": float}
 
 
 def names(obs, columns):
@@ -34,7 +24,12 @@ def names(obs, columns):
     return list(texts.itertuples(index=False, name=None))
 
 
-@given(tables(), st.lists(st.sampled_from(COLUMNS), min_size=1, unique=True), st.booleans(), st.data())
+@given(
+    drawn_obs(VALUES, FIRST, TYPES),
+    st.lists(st.sampled_from(COLUMNS), min_size=1, unique=True),
+    st.booleans(),
+    st.data(),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 def test_cells_are_on_the_side_of_their_combination(tmp_path, obs, columns, labelled, data):
     path = tmp_path / "p.h5ad"

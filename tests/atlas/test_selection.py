@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
-from atlases import counts_of, write_atlas
+from atlases import counts_of, drawn_obs, write_atlas
 from cellshuffle.atlas.selection import select_cells
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,26 +16,21 @@ COLUMNS = {
     "fold": ["train", "test", "val", None],
 }
 SIDES = {"train": ["train"], "test": ["test"], "ignore": ["val", None]}
-
-
-@st.composite
-def tables(draw):
-    n = draw(st.integers(1, 25))
-    columns = {
-        name: draw(st.lists(st.sampled_from(values), min_size=n, max_size=n))
-        for name, values in COLUMNS.items()
-    }
-    obs = pd.DataFrame(columns, index=[f"c{k}" for k in range(n)])
-    obs.loc[obs.index[0], ["batch", "drug"]] = ["10X v2", "a"]  # so that both are there and text
-    return obs.astype({"batch": "category", "drug": "category", "dose": float, "fold": "category"})
+# In the first cell, so that both are there and text.
+FIRST = {"batch": "10X v2", "drug": "a"}
+TYPES = {"batch": "category", "drug": "category", "dose": float, "fold": "category"}
 
 
 def numbers(obs, mask):
     return np.flatnonzero(mask.to_numpy()).tolist()
 
 
-@given(tables(), st.booleans(), st.lists(st.sampled_from(["drug", "some drugs", "dose"]), unique=True),
-       st.sampled_from([None, "column", "fraction"]))  # fmt: skip
+@given(
+    drawn_obs(COLUMNS, FIRST, TYPES),
+    st.booleans(),
+    st.lists(st.sampled_from(["drug", "some drugs", "dose"]), unique=True),
+    st.sampled_from([None, "column", "fraction"]),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 def test_rows_are_those_of_pandas(tmp_path, obs, of_plate, labelled, split):
     path = tmp_path / "p.h5ad"

@@ -8,11 +8,24 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from hypothesis import strategies as st
 
 
 def counts_of(n_cells, n_genes, seed=0):
     """(n_cells, n_genes) int64 counts, about a third of them non-zero."""
     return np.random.default_rng(seed).poisson(0.4, (n_cells, n_genes))
+
+
+@st.composite
+def drawn_obs(draw, columns, first, dtypes):
+    """A table of 1 to 30 cells; columns: {name: its values}, first: {name: value} of the first cell."""
+    n = draw(st.integers(1, 30))
+    values = {
+        name: draw(st.lists(st.sampled_from(each), min_size=n, max_size=n)) for name, each in columns.items()
+    }
+    obs = pd.DataFrame(values, index=[f"c{k}" for k in range(n)])
+    obs.loc[obs.index[0], list(first)] = list(first.values())
+    return obs.astype(dtypes)
 
 
 def obs_of(n_cells, seed=0, **kinds):
