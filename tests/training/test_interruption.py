@@ -11,6 +11,7 @@ import trainings
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.errors import Stopped
 from cellshuffle.files import atomic_write
+from cellshuffle.training.interruption import stop_signal
 from cellshuffle.training.job import run_job
 from trainings import (
     BATCH,
@@ -201,3 +202,19 @@ def test_leftovers_of_the_killed_are_removed_and_of_the_living_kept(tmp_path):
     others[1].communicate()
     assert (tmp_path / "table.csv").read_text() == "half"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-mine", "table.csv"]
+
+
+def test_a_second_sigterm_does_not_kill():
+    """Linux sends one for each thread of a parent that was killed; who stops has yet to say so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with stop_signal() as stop_requested:
+        assert not stop_requested()
+    assert before == {number: signal.getsignal(number) for number in before}
+    try:
+        with stop_signal() as stop_requested:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop_requested()
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+    assert signal.getsignal(signal.SIGINT) == before[signal.SIGINT]

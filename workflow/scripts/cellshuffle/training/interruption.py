@@ -9,6 +9,8 @@ from contextlib import contextmanager
 def stop_signal(on_stop=lambda: None):
     """Yield a function that tells whether SIGTERM or SIGINT has come; afterwards the old handlers return.
 
+    But not that of a SIGTERM that has come: Linux sends it once for each thread of a parent that was killed
+    (orphans.end_with_parent), and the second must not kill who is about to say that it was told to stop.
     on_stop: called when it comes.
     """
     stop = threading.Event()
@@ -24,5 +26,7 @@ def stop_signal(on_stop=lambda: None):
     try:
         yield stop.is_set
     finally:
+        if stop.is_set():
+            del old[signal.SIGTERM]
         for number, handler in old.items():
             signal.signal(number, handler)
