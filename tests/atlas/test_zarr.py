@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import warnings
 
 import anndata
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import zarr
+from atlases import STORES, write_store
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.selection import Selection, select_cells
 from cellshuffle.atlas.tables import column_codes
@@ -19,8 +19,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.packing.pack import pack_plate
 from runs import SOUND, fails, merged, snakemake
 
-FORMS = ["2", "3", "sharded", "2.zip", "sharded.zip"]
-N_CELLS, N_GENES, CHUNK = 90, 40, 64
+N_CELLS, N_GENES = 90, 40
 
 
 def cells(matrix=sp.csr_matrix):
@@ -42,30 +41,13 @@ def cells(matrix=sp.csr_matrix):
     return anndata.AnnData(counts, pd.DataFrame(obs, names[0]), pd.DataFrame(index=names[1]))
 
 
-def write_store(data, path, form):
-    """Write a store, its matrix in many chunks (shards), and give its path: of a folder or an archive."""
-    kind, _, is_zip = form.partition(".")
-    size = {"chunks": (CHUNK,)} if kind != "sharded" else {"chunks": (CHUNK // 4,), "shards": (CHUNK,)}
-    size = size if sp.issparse(data.X) else {name: sides * 2 for name, sides in size.items()}
-    with warnings.catch_warnings(), anndata.settings.override(zarr_write_format=2 if kind == "2" else 3):
-        warnings.simplefilter("ignore")  # of zarr about text in format 3
-
-        def write(write_element, store, key, element, *, dataset_kwargs, iospec):
-            dataset_kwargs = dict(size) if key.lstrip("/").startswith("X") else {}
-            write_element(store, key, element, dataset_kwargs=dataset_kwargs)
-
-        group = zarr.open_group(path, mode="w", zarr_format=2 if kind == "2" else 3)
-        anndata.experimental.write_dispatched(group, "/", data, write)
-    return shutil.make_archive(str(path), "zip", path) if is_zip else str(path)
-
-
 def packed(source, folder, **options):
     """The bytes of a packed plate."""
     pack_plate(source, folder / "packed.h5ad", **options)
     return (folder / "packed.h5ad").read_bytes()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", STORES)
 @pytest.mark.parametrize("matrix", [sp.csr_matrix, sp.csc_matrix, np.asarray])
 def test_a_store_packs_to_the_bytes_of_the_h5ad(tmp_path, form, matrix):
     data = cells(matrix)

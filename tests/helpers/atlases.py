@@ -1,6 +1,8 @@
 """Small atlases in every form in which h5ad files come."""
 
 import importlib.util
+import shutil
+import warnings
 from pathlib import Path
 
 import anndata
@@ -8,7 +10,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+import zarr
 from hypothesis import strategies as st
+
+STORES = ["2", "3", "sharded", "2.zip", "sharded.zip"]  # forms of zarr
+CHUNK = 64  # values
 
 
 def counts_of(n_cells, n_genes, seed=0):
@@ -129,6 +135,23 @@ def dense(rows, n_genes):
     """Rows of the library's reader as a (n_cells, n_genes) array; scipy checks the pointers."""
     shape = (len(rows.indptr) - 1, n_genes)
     return sp.csr_array((rows.data, rows.indices.astype(np.int64), rows.indptr), shape).toarray()
+
+
+def write_store(data, path, form):
+    """Write a zarr store, its matrix in many chunks (shards); give the path of its folder or archive."""
+    kind, _, is_zip = form.partition(".")
+    size = {"chunks": (CHUNK,)} if kind != "sharded" else {"chunks": (CHUNK // 4,), "shards": (CHUNK,)}
+    size = size if sp.issparse(data.X) else {name: sides * 2 for name, sides in size.items()}
+    with warnings.catch_warnings(), anndata.settings.override(zarr_write_format=2 if kind == "2" else 3):
+        warnings.simplefilter("ignore")  # of zarr about text in format 3
+
+        def write(write_element, store, key, element, *, dataset_kwargs, iospec):
+            dataset_kwargs = dict(size) if key.lstrip("/").startswith("X") else {}
+            write_element(store, key, element, dataset_kwargs=dataset_kwargs)
+
+        group = zarr.open_group(path, mode="w", zarr_format=2 if kind == "2" else 3)
+        anndata.experimental.write_dispatched(group, "/", data, write)
+    return shutil.make_archive(str(path), "zip", path) if is_zip else str(path)
 
 
 def sound_plate(number, n_cells=60, n_genes=30):

@@ -4,7 +4,8 @@ import shutil
 
 import h5py
 import pytest
-from runs import SMALL, fails, merged, snakemake
+from atlases import STORES, sound_plate, write_store
+from runs import SMALL, SOUND, fails, merged, snakemake
 
 PLATES = {"train_plates": ["plate1", "plate4", "plate5", "plate13"], "test_plates": ["plate14"]}
 RESULTS = ["metrics.csv", "weights/combinations.csv", "labels/classes.json"]
@@ -44,16 +45,18 @@ def test_parquet_files_give_the_metrics_of_the_h5ads(small_run, parquet_run):
                 assert (file["X"][name][:] == same["X"][name][:]).all()
 
 
-def test_what_else_is_asked_gives_the_same_from_parquet(small_run, parquet_run, tmp_path):
+@pytest.mark.parametrize(("key", "genes"), [("genes", range(10, 100)), ("align", range(150, 5, -2))])
+def test_what_else_is_asked_gives_the_same_from_parquet(small_run, parquet_run, tmp_path, key, genes):
     """Genes and cells chosen, cells without a label left out, a task of an obs column."""
-    genes = tmp_path / "genes.txt"
-    genes.write_text("".join(f"GENE{k:05d}\n" for k in range(10, 100)))
+    file = tmp_path / "genes.txt"
+    absent = "nowhere\n" * (key == "align")
+    file.write_text(absent + "".join(f"GENE{k:05d}\n" for k in genes))
     drugs = ["DMSO_TF", *(f"Compound {k:03d}" for k in (1, 2, 3, 6, 7))]
     made = []
     for folder, config in ((small_run, SMALL), (parquet_run, of_parquet())):
-        run = f"asked-{config['run']}"
+        run = f"{key}-{config['run']}"
         lookup = {"table": "data/small/drug_metadata.csv", "extra": ...}
-        asked = {"run": run, "atlas": {"genes": str(genes), "where": {"drug": drugs}}}
+        asked = {"run": run, "atlas": {key: str(file), "where": {"drug": drugs}}}
         asked["tasks"] = {"moa_fine": {"lookup": lookup, "missing": "drop"}, "drug": ...}
         asked["tasks"]["sample"] = {"column": "sample"}
         own = merged(config, asked | {"weights": {"balance": ["sample"]}}) | {"strategies": STRATEGY}
@@ -88,3 +91,40 @@ def test_parquet_is_refused_in_one_line_where_it_cannot_be(parquet_run):
         placed,
         target,
     )
+
+
+def test_zarr_stores_of_every_form_give_the_metrics_of_the_h5ads(sound):
+    """Genes in another order aligned; then to a list, with cells chosen and a task of an obs column."""
+    (sound / "genes.txt").write_text("".join(f"g{k}\n" for k in range(3, 40)))  # some are in no plate
+    atlas = {"align": "genes.txt", "where": {"line": ["l0", "l2"]}}
+    tasks = {"moa": {"missing": "drop"}, "line": {"column": "line"}}
+    asked = merged(SOUND, {"run": "asked", "atlas": atlas, "tasks": tasks})
+    names = [
+        f"results/{run}/{name}"
+        for run in ("bad", "asked")
+        for name in (
+            "labels/classes.json",
+            "train/streaming/seed0/metrics.json",
+            "train/streaming/seed0/model.pt",
+        )
+    ]
+    expected = None
+    for form in ["h5ad", *STORES]:
+        folder = sound / form
+        (folder / "atlas").mkdir(parents=True)
+        for name in ("atlas/moa.csv", "genes.txt"):
+            shutil.copy(sound / name, folder / name)
+        for number in (1, 2, 3):
+            plate = sound_plate(number)[:, :: -1 if number == 2 else 1].copy()
+            if form == "h5ad":
+                plate.write_h5ad(folder / f"atlas/plate{number}.h5ad")
+            else:
+                write_store(plate, folder / f"atlas/plate{number}.zarr", form)
+        place = "plate{plate}.h5ad" if form == "h5ad" else f"plate{{plate}}.zarr{'.zip' * ('zip' in form)}"
+        for config in (merged(SOUND, {"atlas": {"align": "intersection"}}), asked):
+            run = f"results/{config['run']}/"
+            own = [name for name in names if name.startswith(run)]
+            snakemake(folder, merged(config, {"atlas": {"plate_file": place}}), *own)
+        made = [(folder / name).read_bytes() for name in names]
+        expected = expected or made
+        assert made == expected, form
