@@ -207,3 +207,19 @@ def test_values_that_no_model_takes(tmp_path):
     assert Plates([path])[np.arange(30)].data.min() == -1
     with pytest.raises(InputError, match="the matrix holds negative values"):
         Plates([path], unique_genes=True)[np.arange(30)]
+
+
+def test_anndata_opens_packed_plates_that_are_being_read(plate, tmp_path):
+    packed = tmp_path / "packed.h5ad"
+    pack_plate(plate, packed)
+    plates = Plates([packed], obs=["line"])
+    beside = anndata.read_h5ad(packed)
+    with h5py.File(packed):
+        for depth in (0, 4):
+            plates = Plates([packed], read_depth=depth).select(obs=["line"])
+            cells = plates[np.arange(30)]
+            np.testing.assert_array_equal(cells.X.dense(), beside.X.toarray())
+            np.testing.assert_array_equal(cells.obs["line"], beside.obs["line"].cat.codes)
+    pack_plate(plate, packed, select=select_cells(plate, None, {"column": "line", "value": "A"}))
+    with pytest.raises(InputError, match="was replaced since its counts were opened"):
+        plates.select(obs=["line"])

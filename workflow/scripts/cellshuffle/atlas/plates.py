@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.arrays import Mapped, gather, is_flat, open_elements
+from cellshuffle.atlas.arrays import Chunked, Mapped, gather, is_flat, open_elements
 from cellshuffle.atlas.direct import MOST_READS, Elements, Queue, default_depth
 from cellshuffle.atlas.genes import check_same_genes, gene_numbers
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
 from cellshuffle.atlas.obs import encoded, where_masks
 from cellshuffle.atlas.packed import check_format
 from cellshuffle.atlas.rows import Cells, Rows, first_repeat, gene_places, no_rows, value_problem, value_type
+from cellshuffle.atlas.stamps import stamp
 from cellshuffle.atlas.tables import gene_names, n_rows
 from cellshuffle.errors import InputError, check_whole
 
@@ -80,7 +81,8 @@ class Plate:
 
     def __init__(self, path, layer=None, workers=1, random=False, queue=None, file=None):
         self.path, self.opened_with = Path(path), (path, layer, workers, random, queue)
-        self.file = file or open_h5ad(path)
+        self._file = open_h5ad(path) if file is None else file
+        self.stamp = stamp(path) if file is None else None
         matrix = matrix_of(self.file, layer)
         self.format, (self.n_cells, self.n_genes) = matrix_format(matrix)
         self.genes = gene_names(self.file, layer)
@@ -105,6 +107,21 @@ class Plate:
             raise InputError(f"{path}: indptr must go from 0 to {data.shape[0]}")
         self.data, self.indices = open_elements(data, indices, workers=workers, random=random, queue=queue)
         self.dtype = value_type(data.dtype)
+
+    @property
+    def file(self):
+        """The open plate; opened again where `release` has closed it."""
+        if self._file is None:
+            self._file = open_h5ad(self.path)
+            if stamp(self.path) != self.stamp:
+                raise InputError(f"{self.path}: was replaced since its counts were opened; open it anew")
+        return self._file
+
+    def release(self):
+        """Close the plate where its counts are read without HDF5, which opens a file in one way at a time."""
+        if self._file is not None and self.format == "csr" and not isinstance(self.data, Chunked):
+            self._file.close()
+            self._file = None
 
     def __reduce__(self):
         """To another process goes how the plate was opened; there it is opened again."""
@@ -240,6 +257,7 @@ class Plates:
         self._choose(None, where, genes)
         self.n_cells = min(self.n_cells, max_cells or self.n_cells)
         self._choose(obs, None, None)
+        self._release()
 
     def select(
         self,
@@ -257,6 +275,7 @@ class Plates:
         chosen._choose(
             list(self.classes) if obs is None and where and self.obs is not None else obs, where, genes
         )
+        chosen._release()
         return chosen
 
     def only(self, cells: np.ndarray) -> "Plates":
@@ -270,8 +289,12 @@ class Plates:
         chosen._keep([(own if kept is None else kept[own]).astype(np.int32) for own, kept in pairs])
         return chosen
 
+    def _release(self):
+        for plate in self.plates:
+            plate.release()
+
     def _choose(self, obs, where, genes):
-        files = [plate.file for plate in self.plates]
+        files = [plate.file for plate in self.plates] if where or obs else []
         if where:
             masks, rows = where_masks(files, where, self._rows()), self._rows()
             kept = (
