@@ -106,24 +106,32 @@ class Mapped:
             return False
 
 
-def gather(sources, pieces, starts, stops):
+def arrived(sources, pieces, starts):
+    """(sources, starts) with the arrays of Elements in place of these, once the disk has given them.
+
+    starts: (k,) elements of the datasets, of sources[pieces[k]]; returned where they are in the arrays.
+    """
+    sources, starts = list(sources), starts.copy()
+    for number, source in enumerate(sources):
+        if isinstance(source, Elements):
+            own = pieces == number
+            starts[own] = source.locate(starts[own])
+            sources[number] = source.array
+    return sources, starts
+
+
+def gather(sources, pieces, starts, stops, in_place=False):
     """Runs of elements, one after the other: run k is starts[k]:stops[k] of sources[pieces[k]].
 
-    They are copied, except a single run that was read past the page cache.
-
-    sources: arrays, Mapped datasets, whose runs are read from their file, or Elements under way.
+    sources: arrays, or Mapped datasets, whose runs are read from their file; in_place: a single run is not
+    copied, since nobody else uses its array.
     """
     if all(isinstance(s, Mapped) and s.dtype == sources[0].dtype for s in sources):
         return _read(sources, pieces, starts, stops)
-    for number, source in enumerate(sources):
-        if isinstance(source, Elements):
-            moved = np.where(pieces == number, source.locate(starts) - starts, 0)
-            starts, stops = starts + moved, stops + moved
-    arrays = [source.array if isinstance(source, Mapped | Elements) else source for source in sources]
+    arrays = [source.array if isinstance(source, Mapped) else source for source in sources]
     slices = map(slice, starts.tolist(), stops.tolist())
     runs = list(map(getitem, map(arrays.__getitem__, pieces.tolist()), slices))
-    in_place = len(runs) == 1 and isinstance(sources[pieces[0]], Elements)  # memory that nobody else uses
-    return runs[0] if in_place else np.concatenate(runs)
+    return runs[0] if in_place and len(runs) == 1 else np.concatenate(runs)
 
 
 def _read(sources, pieces, starts, stops):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellshuffle.atlas.arrays import Chunked, Mapped, gather, is_flat, open_elements
+from cellshuffle.atlas.arrays import Chunked, Mapped, arrived, gather, is_flat, open_elements
 from cellshuffle.atlas.direct import MOST_READS, Elements, Queue, default_depth
 from cellshuffle.atlas.genes import check_same_genes, gene_numbers
 from cellshuffle.atlas.h5ad import find, matrix_format, matrix_of, member, open_h5ad
@@ -28,6 +28,8 @@ class Fetch:
         self.unique_genes, self.not_negative = unique_genes, not_negative
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
+        self.is_under_way = any(isinstance(part, Elements) for part in self.data)
+        self.arrived = None  # of data and indices: arrays, and where each row begins there
 
     def take(self, rows):
         """Gather `rows` (positions within the fetch, any order) as Rows; neighbours are one copy.
@@ -41,11 +43,16 @@ class Fetch:
         new_run = np.flatnonzero((start[1:] != stop[:-1]) | (piece[1:] != piece[:-1])) + 1
         first = np.concatenate([[0], new_run])
         last = np.concatenate([new_run, [len(rows)]]) - 1
-        runs = piece[first], start[first], stop[last]
         n_genes = self.plates[0].n_genes if self.plates else 0
-        data = gather(self.data, *runs)
+        if self.arrived is None:
+            self.arrived = [arrived(part, self.piece, self.start) for part in (self.data, self.indices)]
+        length = stop[last] - start[first]
+        data, indices = (
+            gather(arrays, piece[first], begin[rows][first], begin[rows][first] + length, self.is_under_way)
+            for arrays, begin in self.arrived
+        )
         data = data.astype(value_type(data.dtype), copy=False)
-        taken = Rows(data, gather(self.indices, *runs), indptr, n_genes)
+        taken = Rows(data, indices, indptr, n_genes)
         self._check(taken, piece)
         return taken if self.place is None else taken.only(self.place)
 

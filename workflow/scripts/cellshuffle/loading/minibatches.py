@@ -17,7 +17,7 @@ from cellshuffle.atlas.plates import Plates, Rows
 from cellshuffle.errors import InputError
 from cellshuffle.loading.orders import collection_of, epoch_indices, generator_of
 
-AHEAD = 2**25  # bytes of the fetches that are read ahead from the disk
+AHEAD = 2**26  # bytes of the fetches that are read ahead from the disk
 
 
 @dataclass
