@@ -1,6 +1,6 @@
 """How fast is a plate packed, from each form in which it comes, against the bare decoding of the same bytes?
 
-`python benchmarks/packing.py [--quick]`: a plate of 20,000 cells, 62,710 genes. The limit of a form is
+`python benchmarks/packing.py [--quick]`: a plate of 60,000 cells, 62,710 genes. The limit of a form is
 reading its matrix with its own library (h5py, zarr, pyarrow) and doing nothing with it. Peak memory is
 measured at two sizes, each in a process of its own. Writes results/bench/packing.*.
 """
@@ -102,7 +102,7 @@ def peak_memory(source):
 
 
 def main(quick, processor_time):
-    n_cells = 5_000 if quick else 20_000
+    n_cells = 5_000 if quick else 60_000
     forms = ["h5ad", "Parquet", "zarr 2", "zarr 3", "zarr 3, sharded"]
     clock = time.process_time if processor_time else time.perf_counter
     sources = {form: make(form, n_cells) for form in forms}

@@ -17,7 +17,7 @@ from cellshuffle.errors import InputError
 RESIDENT_BYTES = 8 * 2**20  # of a mapped array, before its pages are handed back to the page cache
 LONG_STRETCH = 64 * 2**10  # bytes: what a page fault maps at once
 ANNOUNCE_GAP = 64 * 2**10  # intervals closer than this are announced to the kernel as one read
-DECODED = 2**20  # elements of a form other than h5ad that are decoded at a time
+DECODED = 2**21  # elements of a form other than h5ad that are decoded at a time
 SAMPLED = 8  # intervals of a fetch that are tried first: when all are in memory, none is announced
 BYTE, PAGE = bytearray(1), mmap.PAGESIZE
 
@@ -236,26 +236,25 @@ class Sliced:
         """Concatenate sorted, disjoint intervals; return the elements and each interval's start."""
         begins = np.concatenate([[0], np.cumsum(stops - starts)])
         chunks = touched_chunks(starts, stops, self.chunk)
-        apart = np.flatnonzero(np.diff(chunks) > 1) + 1
-        most = max(1, DECODED // self.chunk)
         parts = [np.zeros(0, self.dtype)]
-        for run in np.split(chunks, apart):
-            for first in range(0, len(run), most):
-                low = int(run[first]) * self.chunk
-                values = self._chunks(int(run[first]), int(run[min(first + most, len(run)) - 1]) + 1)
+        for run in np.split(chunks, np.flatnonzero(np.diff(chunks) > 1) + 1):
+            for low, values in self._pieces(run.tolist()):
                 left, right = (np.clip(edges, low, low + len(values)) - low for edges in (starts, stops))
                 parts.append(_intervals(values, left, right))
-        return np.concatenate(parts), begins[:-1]
+        return np.concatenate(parts) if len(parts) != 2 else parts[1], begins[:-1]
 
-    def _chunks(self, first, stop):
-        """The values of the chunks first..stop-1."""
-        number, values = self.kept
-        if number != first:
-            values = self.array[first * self.chunk : stop * self.chunk]
-        elif first + 1 < stop:
-            values = np.concatenate([values, self.array[(first + 1) * self.chunk : stop * self.chunk]])
-        self.kept = stop - 1, values[(stop - 1 - first) * self.chunk :]
-        return values
+    def _pieces(self, run):
+        """Yield (first element, values) of neighbouring chunks, by their numbers, some of them at a time."""
+        if run and self.kept[0] == run[0]:
+            yield run[0] * self.chunk, self.kept[1]
+            run = run[1:]
+        most = max(1, DECODED // self.chunk)
+        for first in range(0, len(run), most):
+            part = run[first : first + most]
+            low, last = part[0] * self.chunk, part[-1]
+            values = self.array[low : (last + 1) * self.chunk]
+            self.kept = last, values[last * self.chunk - low :]
+            yield low, values
 
 
 def _intervals(values, starts, stops):

@@ -23,12 +23,24 @@ from cellshuffle.errors import InputError, check_whole
 class Fetch:
     """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate."""
 
-    def __init__(self, plates, arrays, piece, start, stop, unique_genes, place=None, not_negative=False):
+    def __init__(
+        self,
+        plates,
+        arrays,
+        piece,
+        start,
+        stop,
+        unique_genes,
+        place=None,
+        not_negative=False,
+        taken_once=False,
+    ):
         self.plates, self.place = plates, place
         self.unique_genes, self.not_negative = unique_genes, not_negative
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
-        self.is_under_way = any(isinstance(part, Elements) for part in self.data)
+        # Whether rows that are neighbours may be parts of what was read: nobody else uses it.
+        self.in_place = taken_once or any(isinstance(part, Elements) for part in self.data)
         self.arrived = None  # of data and indices: arrays, and where each row begins there
 
     def take(self, rows):
@@ -48,7 +60,7 @@ class Fetch:
             self.arrived = [arrived(part, self.piece, self.start) for part in (self.data, self.indices)]
         length = stop[last] - start[first]
         data, indices = (
-            gather(arrays, piece[first], begin[rows][first], begin[rows][first] + length, self.is_under_way)
+            gather(arrays, piece[first], begin[rows][first], begin[rows][first] + length, self.in_place)
             for arrays, begin in self.arrived
         )
         data = data.astype(value_type(data.dtype), copy=False)
@@ -150,7 +162,8 @@ class Plate:
     def rows(self, rows):
         """`read`, as Rows whose genes and values have been looked at."""
         pair, start, stop = self.read(rows)
-        fetch = Fetch([self], [pair], np.zeros(len(rows), np.int64), start, stop, unique_genes=True)
+        piece = np.zeros(len(rows), np.int64)
+        fetch = Fetch([self], [pair], piece, start, stop, unique_genes=True, taken_once=True)
         return fetch.take(np.arange(len(rows)))
 
 

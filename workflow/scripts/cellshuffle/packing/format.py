@@ -29,9 +29,7 @@ def as_counts(values):
     """An array of numbers as COUNT_TYPE; None where that would change one of them."""
     import numpy as np
 
-    if len(values) and not values.min() >= 0:
-        return None
-    with np.errstate(invalid="ignore"):  # of values too large, which differ then
+    with np.errstate(invalid="ignore"):  # of values below 0 or too large, which differ then
         counts = values.astype(COUNT_TYPE)
     return counts if np.array_equal(counts, values) else None
 

@@ -130,7 +130,7 @@ def _blocks(plate, select):
         size = plate.indptr[rows + 1] - plate.indptr[rows]
     # A chunk of an h5ad is decoded by each block that has a part of it. Other forms keep it (arrays.Sliced),
     # and smaller arrays are made and freed faster.
-    block = np.cumsum(size) // (BLOCK if is_h5ad(plate.file) else BLOCK // 4)
+    block = np.cumsum(size) // (BLOCK if is_h5ad(plate.file) else BLOCK // 2)
     for part in np.split(rows, np.flatnonzero(np.diff(block)) + 1):
         if len(part) == 0:
             continue
