@@ -140,14 +140,14 @@ def main(quick, processor_time):
         one, two = (medians[f"h5ad: two plates, {jobs} at a time"] for jobs in (1, 2))
         bars.append(measure.bar("two plates, 2 at a time / 1 at a time", two / one, 1))
     for form in forms:
-        few, many = (peak_memory(make(form, n)) for n in (n_cells // 4, n_cells))
+        few, many = (peak_memory(make(form, n)) for n in (n_cells // 2, n_cells))
         print(
-            f"  memory, {form}: {few:.0f} MiB at {n_cells // 4:,} cells, {many:.0f} at {n_cells:,}",
+            f"  memory, {form}: {few:.0f} MiB at {n_cells // 2:,} cells, {many:.0f} at {n_cells:,}",
             flush=True,
         )
         bars.append(
             measure.ceiling(
-                f"memory of packing {form}, {n_cells:,} / {n_cells // 4:,} cells", many / few, 1.2
+                f"memory of packing {form}, {n_cells:,} / {n_cells // 2:,} cells", many / few, 1.2
             )
         )
     measure.write_tables("packing", rows, bars)
