@@ -77,7 +77,7 @@ def test_one_interval_of_many_does_not_decide():
     many = pd.concat([comparison(half_width=0.09, streaming="lower"), comparison(**others)[1:]])
     headline, text = recommendation(many, speeds)
     assert headline == "streaming."
-    assert "which may be chance among the 10 comparisons made here: streaming on drug." in text
+    assert "which may be chance among the 10 comparisons made here: streaming lower on drug." in text
 
 
 def test_a_run_that_sees_no_small_difference_decides_nothing():
@@ -160,6 +160,28 @@ def test_one_plate_is_not_read_plate_after_plate():
     assert len(told) == 1 and "All training cells are of one plate" in told[0]
 
 
+@pytest.mark.parametrize(("score", "words"), [(0.9, "helps in part"), (0.51, "does not help")])
+def test_what_a_buffer_gains_is_said(score, words):
+    config = synthetic_run.make_config(2, 1, ("drug",))
+    config["strategies"] = {
+        "streaming": {"sampler": "Streaming"},
+        "streaming_buffer": {"sampler": "Streaming", "shuffle": True},
+        "random_sampling": {"sampler": "BlockShuffling", "block_size": 1},
+    }
+    table = comparison(streaming="lower", streaming_buffer="lower").assign(sd=0.1)
+    table.loc[table["strategy"] == "streaming", "mean"] = 0.5
+    table.loc[table["strategy"] == "streaming_buffer", "mean"] = score
+    strips = dict.fromkeys(config["strategies"], pd.DataFrame({"position": [0.5], "1": [0.5], "2": [0.5]}))
+    entropies = dict.fromkeys(config["strategies"], pd.DataFrame({"plate": [0.0]}))
+    results = synthetic_run.results_with(
+        config, comparison=table, plates=strips, entropy=entropies, headline_task="drug"
+    )
+    *_, buffered = answers.why(results)[1]
+    assert buffered.startswith(
+        f"Shuffling inside a buffer {words} (streaming_buffer: 0.00 bits, macro F1 {score:.3f}"
+    )
+
+
 def test_where_nothing_can_be_told_nothing_is_recommended():
     speeds = {"random_sampling": [10], "block": [30], "streaming": [20]}
     table = comparison(block="cannot tell", streaming="cannot tell")
@@ -193,6 +215,9 @@ def test_only_differences_that_count_are_counted():
 
     assert "comparisons" not in words(block="not distinguishable", weighted="not distinguishable")
     assert "Of 2 comparisons 1 counts as different" in words(block="lower", weighted="not distinguishable")
+    one_of_many = words(half_width=0.09, block="lower", **{f"s{k}": "not distinguishable" for k in range(9)})
+    assert "from it on any task: block" in one_of_many
+    assert "may be chance among the 10 comparisons made here: block lower on drug." in one_of_many
 
 
 @pytest.mark.parametrize("verdict", ["not distinguishable", "cannot tell"])

@@ -160,7 +160,7 @@ def recommendation(table, speeds, baseline, seconds):
         reasons.append(
             f"On no task can the macro F1 of {join_words(others)} be told from that of {baseline}."
         )
-    reasons += not_significant(table, best)
+    reasons += not_counted(table, best)
     if len(equals) > 1:
         reasons += speed_comparison(best, equals, speeds)
     worse = [s for s, (_, down) in differences.items() if down]
@@ -197,16 +197,25 @@ def _is_inconclusive(table, differences):
     return not any(map(any, differences.values())) and half_width(table) > INCONCLUSIVE_HALF_WIDTH
 
 
-def not_significant(table, best):
-    """[a sentence on recommended strategies that are lower by their own interval, but not significantly]."""
+def not_counted(table, strategies):
+    """[a sentence on differences that their own intervals show, but that are not significant among all]."""
+    counted = {
+        (strategy, task)
+        for strategy, (up, down) in significant_differences(table).items()
+        for task in up + down
+    }
     rows = macro_f1(table)
-    rows = rows[rows["strategy"].isin(best) & (rows["verdict"] == LOWER)]
-    if rows.empty:
+    rows = rows[rows["strategy"].isin(strategies) & rows["verdict"].isin([HIGHER, LOWER])]
+    cases = [
+        f"{row.strategy} {row.verdict} on {row.task}"
+        for row in rows.itertuples()
+        if (row.strategy, row.task) not in counted
+    ]
+    if not cases:
         return []
-    cases = join_words(f"{row.strategy} on {row.task}" for row in rows.itertuples())
     return [
-        f"Lower by a 95% interval of its own, which may be chance among the {len(compared(table))} "
-        f"comparisons made here: {cases}."
+        f"By a 95% interval of its own, which may be chance among the {len(compared(table))} comparisons "
+        f"made here: {join_words(cases)}."
     ]
 
 
@@ -324,7 +333,7 @@ def _why_lower(results, stream, sequential, shuffled):
     entries, task = results.config["strategies"], results.headline_task
     entropy = {s: table["plate"].mean() for s, table in results.entropy.items()}
     best = max(shuffled, key=entropy.get)
-    score = results.macro_f1(task)["mean"]
+    score, spread = (results.macro_f1(task)[name] for name in ("mean", "sd"))
     on_task, test_set = f"on {task}", test_set_name(results.config)
     shares = results.plates[stream].drop(columns="position")
     if shares.shape[1] == 1:
@@ -345,9 +354,11 @@ def _why_lower(results, stream, sequential, shuffled):
     buffered = next((s for s in sequential if entries[s].get("shuffle")), stream)
     if buffered != stream:
         loading = loading_of(entries[buffered], results.config["training"])
+        gain, noise = score[buffered] - score[stream], np.nanmax([0, spread[buffered], spread[stream]])
+        helps = "helps in part" if gain > noise else "does not help"
         sentences.append(
-            f"Shuffling inside a buffer does not help ({buffered}: {entropy[buffered]:.2f} "
-            f"bits, macro F1 {score[buffered]:.3f}): its buffer of "
+            f"Shuffling inside a buffer {helps} ({buffered}: {entropy[buffered]:.2f} bits, "
+            f"macro F1 {score[buffered]:.3f}): its buffer of "
             f"{loading['batch_size'] * loading['fetch_factor']:,} cells holds neighbours, of one plate or "
             "two."
         )

@@ -16,6 +16,7 @@ from cellshuffle.report import code, ranking
 from cellshuffle.report.answers import (
     cannot_tell,
     compared,
+    not_counted,
     recommended,
     significant_differences,
     verdicts,
@@ -206,4 +207,4 @@ def _overall(table, baseline):
             f"Of {many} comparisons {found} count{'s' * (found == 1)} as different; on average at most one "
             "in twenty of those that count is chance."
         )
-    return " ".join(sentences)
+    return " ".join(sentences + not_counted(table, list(differences)))
