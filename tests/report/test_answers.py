@@ -67,6 +67,19 @@ def test_better_scores_come_before_speed():
     assert text.startswith("Higher than random_sampling: weighted on drug; nowhere lower.")
 
 
+def test_of_strategies_that_cannot_be_told_apart_the_code_is_of_the_baseline():
+    table = comparison(block="not distinguishable", streaming="lower")
+    speeds = {"random_sampling": [10.0], "block": [10.5], "streaming": [30.0]}
+    assert recommendation(table, speeds)[0] == "Any of random_sampling and block."
+
+    def chosen(**others):
+        return answers.recommended(table, list(speeds), "random_sampling", speeds | others, 100)
+
+    assert chosen() == "random_sampling"
+    assert chosen(block=[20.0]) == "block"
+    assert answers.recommended(table, list(speeds), "random_sampling") == "random_sampling"
+
+
 def test_one_interval_of_many_does_not_decide():
     """An interval that excludes 0 by a little does alone, and not as one of ten."""
     table = comparison(half_width=0.09, streaming="lower")

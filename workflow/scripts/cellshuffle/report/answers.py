@@ -140,11 +140,8 @@ def recommendation(table, speeds, baseline, seconds):
     if not differences and len(speeds) > 1:
         return "This run cannot tell.", cannot_tell(table)
     higher, equals = _best_scores(differences, speeds, baseline)
-    fastest = max(equals, key=lambda s: np.mean(speeds[s]))
-    share = SIMILAR_SPEED if seconds >= SHORT_SECONDS else SIMILAR_SPEED_IF_SHORT
-    threshold = share * np.min(speeds[fastest])
-    best = [s for s in equals if s == fastest or np.max(speeds[s]) >= threshold]
-    headline = f"Any of {join_words(best)}." if len(best) > 1 else f"{fastest}."
+    best = _as_fast(equals, speeds, seconds)
+    headline = f"Any of {join_words(best)}." if len(best) > 1 else f"{best[0]}."
     others = [s for s in best if s != baseline]
     reasons = []
     if higher[equals[0]]:
@@ -170,19 +167,29 @@ def recommendation(table, speeds, baseline, seconds):
     return headline, reasons + cannot_tell(table)
 
 
-def recommended(table, strategies, baseline, speeds=None):
+def recommended(table, strategies, baseline, speeds=None, seconds=None):
     """The one strategy to use, None where the run cannot tell.
 
-    Of those with equal scores the fastest by `speeds`, {strategy: cells/s of every seed}; without speeds,
-    which differ between two runs, the baseline or the first.
+    speeds, seconds: as of `recommendation`, whose choice has equal scores and about the same speed: of it
+    the baseline, or else the fastest. Without speeds, which differ between two runs, by scores alone.
     """
     differences = significant_differences(table)
     if (not differences and len(strategies) > 1) or _is_inconclusive(table, differences):
         return None
-    _, equals = _best_scores(differences, strategies, baseline)
+    _, best = _best_scores(differences, strategies, baseline)
     if speeds:
-        return max(equals, key=lambda s: np.mean(speeds[s]))
-    return baseline if baseline in equals else equals[0]
+        best = _as_fast(best, speeds, seconds)
+    if baseline in best:
+        return baseline
+    return max(best, key=lambda s: np.mean(speeds[s])) if speeds else best[0]
+
+
+def _as_fast(strategies, speeds, seconds):
+    """The fastest of the strategies and those that are about as fast."""
+    fastest = max(strategies, key=lambda s: np.mean(speeds[s]))
+    share = SIMILAR_SPEED if seconds >= SHORT_SECONDS else SIMILAR_SPEED_IF_SHORT
+    threshold = share * np.min(speeds[fastest])
+    return [s for s in strategies if s == fastest or np.max(speeds[s]) >= threshold]
 
 
 def _best_scores(differences, strategies, baseline):

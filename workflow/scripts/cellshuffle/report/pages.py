@@ -29,7 +29,7 @@ def answers_page(results, settings):
     speeds = results.totals.groupby("strategy", sort=False)["cells_per_second"].agg(list).to_dict()
     seconds = results.totals["train_seconds"].mean()
     headline, reasons = answers.recommendation(table, speeds, baseline, seconds)
-    strategy = answers.recommended(table, results.strategies, baseline, speeds)
+    strategy = answers.recommended(table, results.strategies, baseline, speeds, seconds)
     n_test = results.n_test
     task = results.headline_task
     question, reasons_why = answers.why(results)
