@@ -3,7 +3,7 @@
 `python benchmarks/disk.py [--quick]`: the six orders, minibatches of 64 with their labels, from packed plates
 four times as large as the memory of the process (a control group; where none can be made, past the page
 cache all the same), beside the disk's own reads of the same places, by a bare loop and, where installed, by
-fio, and beside scDataset over AnnCollection (of the original plates) under the same limit. Writes
+fio, and beside scDataset over AnnCollection (of the same cells as published) under the same limit. Writes
 results/bench/disk.{csv,md,svg,png}.
 `python benchmarks/disk.py --folder FOLDER [--depths 1 32 128]`: random cells of the packed plates in a
 folder, on any file system, at these numbers of reads under way; writes nothing.
@@ -70,6 +70,43 @@ def repeated(source, target, count):
                     out.write(array.data)
 
 
+def repeated_as_published(source, target, count):
+    """`repeated` for a compressed plate, whose chunks are copied as they are.
+
+    The last chunk of each copy ends in zeros, which belong to the last cell.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(source) as plate, atomic_write(target) as path, h5py.File(path, "w") as file:
+        matrix = file.create_group("X")
+        for name in ("data", "indices"):
+            length = _repeat_chunks(plate["X"][name], matrix, count)
+        indptr, n_cells = plate["X/indptr"][:-1], len(plate["X/indptr"]) - 1
+        matrix["indptr"] = np.append((np.arange(count)[:, None] * length + indptr).ravel(), count * length)
+        matrix.attrs.update(plate["X"].attrs)
+        matrix.attrs["shape"] = [count * n_cells, plate["X"].attrs["shape"][1]]
+        file.attrs.update(plate.attrs)
+        copy_table(plate, file, "obs", np.tile(np.arange(n_cells), count))
+        copy_table(plate, file, "var")
+
+
+def _repeat_chunks(dataset, group, count):
+    """Elements that each copy takes: whole chunks."""
+    n_chunks = -(-dataset.size // dataset.chunks[0])
+    length = n_chunks * dataset.chunks[0]
+    name = dataset.name.rpartition("/")[2]
+    space = h5py.h5s.create_simple((count * length,))
+    made = h5py.h5d.create(
+        group.id, name.encode(), dataset.id.get_type(), space, dataset.id.get_create_plist()
+    )
+    for number in range(n_chunks):
+        mask, content = dataset.id.read_direct_chunk((number * dataset.chunks[0],))
+        for copy in range(count):
+            made.write_direct_chunk((copy * length + number * dataset.chunks[0],), content, mask)
+    return length
+
+
 def steady(batches, seconds, fetch=16):
     """Cells/s of an iterable of batch sizes from the second fetch on: what comes before is the beginning."""
     batches = iter(batches)
@@ -92,13 +129,13 @@ def published(paths, collection, entry, weights, encoders):
     return steady((len(codes) for _, codes in epoch), REFERENCE_SECONDS)
 
 
-def contenders(data, packed, count, depth, folder):
+def contenders(data, packed, originals, count, depth, folder):
     """{(loader, strategy): function that returns cells/s}."""
     plates = Plates(packed, obs=COLUMNS, random=True, read_depth=depth)
     if not plates.read_depth:
         sys.exit("this file system has no reads past the page cache: nothing to measure")
     weights = np.concatenate([np.tile(part, count) for part in np.split(data.weights(), len(packed))])
-    encoders, collection = reference.lookups(data), reference.collection(data.originals)
+    encoders, collection = reference.lookups(data), reference.collection(originals)
     runs = {}
     for name, entry in data.strategies.items():
         runs["packed", name] = lambda entry=entry: own(plates, entry, weights)
@@ -106,13 +143,7 @@ def contenders(data, packed, count, depth, folder):
             disk = Disk(plates, entry, folder)
             print(f"  {name}, cells/s by reads under way: {disk.tried}", flush=True)
             runs["disk alone", name] = disk.rate
-        runs[REFERENCE, name] = lambda e=entry: published(
-            data.originals, collection, e, data.weights(), encoders
-        )
-    random, same = data.strategies["random_sampling"], reference.collection(packed)
-    runs[f"{REFERENCE}, packed plates", "random_sampling"] = lambda: published(
-        packed, same, random, weights, encoders
-    )
+        runs[REFERENCE, name] = lambda e=entry: published(originals, collection, e, weights, encoders)
     return runs
 
 
@@ -138,11 +169,11 @@ def inside(quick, depth):
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)  # loaders alone: more threads only wait for each other
     data = bench.make_atlas(bench.WIDE)
-    packed, count = plates_of(data, quick)
+    packed, originals, count = plates_of(data, quick)
     if shutil.which("fio") is None:
         print(MISSING_FIO)
     with tempfile.TemporaryDirectory() as folder:
-        runs = contenders(data, packed, count, depth, folder)
+        runs = contenders(data, packed, originals, count, depth, folder)
         values = measure.interleaved(runs, 1 if quick else 5)
     rows = [
         {"loader": loader} | measure.median_row(name, rates, "cells/s")
@@ -158,16 +189,20 @@ def inside(quick, depth):
 
 
 def plates_of(data, quick):
-    """(packed plates, how many times each has the cells of one of the other benchmarks')."""
+    """(packed plates, the same as published, how often each has the cells of one of the other benchmarks)."""
     count = QUICK_COPIES if quick else COPIES
-    paths = [data.folder / f"disk/{path.stem}_{count}.h5ad" for path in data.train]
-    for source, target in zip(data.train, paths, strict=True):
+    paths, originals = (
+        [data.folder / folder / f"{path.stem}_{count}.h5ad" for path in data.train]
+        for folder in ("disk", "disk/published")
+    )
+    for source, published, target, original in zip(data.train, data.originals, paths, originals, strict=True):
         repeated(source, target, count)
-    return paths, count
+        repeated_as_published(published, original, count)
+    return paths, originals, count
 
 
 def main(quick):
-    packed, _ = plates_of(bench.make_atlas(bench.WIDE), quick)
+    packed, _, _ = plates_of(bench.make_atlas(bench.WIDE), quick)
     memory = max(LEAST_MEMORY, sum(os.path.getsize(path) for path in packed) // SHARE)
     command = [sys.executable, __file__, *(["--quick"] if quick else [])]
     environment = os.environ | {"HDF5_USE_FILE_LOCKING": "FALSE"}  # both sides open the same files
