@@ -12,6 +12,7 @@ from cellshuffle.loading.samplers import is_sequential, sampler_of
 from cellshuffle.planning.disk import in_order, read_rate
 
 DEPTHS = 32, 128, 512  # reads under way that are tried
+MOST_BYTES = 2**27  # under way, since they take memory of the limited process
 N_READS = 2**16  # of an order, that are repeated
 N_BYTES = 2**31  # of the plates in order, that are repeated
 
@@ -65,7 +66,9 @@ class Disk:
         self.log = Path(folder) / f"{len(list(Path(folder).iterdir()))}.log"
         self._write_log()
         ways = [self.by_loop] if shutil.which("fio") is None else [self.by_loop, self.by_fio]
-        rates = {(way, depth): way(depth) for way in ways for depth in DEPTHS}
+        read_bytes = self.n_bytes / sum(len(lengths) for _, _, lengths in self.asked)
+        depths = [depth for depth in DEPTHS if depth * read_bytes <= MOST_BYTES]
+        rates = {(way, depth): way(depth) for way in ways for depth in depths}
         self.way, self.depth = max(rates, key=rates.get)
         self.tried = ", ".join(f"{way.__name__} {depth}: {rate:,.0f}" for (way, depth), rate in rates.items())
 
