@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections import Counter
@@ -103,9 +104,17 @@ def run_and_kill(folder, phase, generator):
 
 
 def kill_often(folder, phases, seed):
-    """Kill the pipeline once in each of `phases`, then let it end; how many kills hit which phase."""
-    generator = random.Random(seed)
-    hits = Counter(run_and_kill(folder, phase, generator) for phase in phases)
+    """Kill the pipeline once in each of `phases`, then let it end; how many kills hit which phase.
+
+    Where it ends before it is killed, trainings and tables are deleted, and it is started for another kill.
+    """
+    generator, hits = random.Random(seed), Counter()
+    for phase in phases:
+        while (hit := run_and_kill(folder, phase, generator)) is None:
+            shutil.rmtree(folder / "results/faults/train")
+            for target in TARGETS:
+                (folder / target).unlink()
+        hits[hit] += 1
     snakemake(folder, CONFIG, *TARGETS)
     return hits
 
