@@ -80,8 +80,7 @@ def repeated_as_published(source, target, count):
     target.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(source) as plate, atomic_write(target) as path, h5py.File(path, "w") as file:
         matrix = file.create_group("X")
-        for name in ("data", "indices"):
-            length = _repeat_chunks(plate["X"][name], matrix, count)
+        (length,) = {_repeat_chunks(plate["X"][name], matrix, count) for name in ("data", "indices")}
         indptr, n_cells = plate["X/indptr"][:-1], len(plate["X/indptr"]) - 1
         matrix["indptr"] = np.append((np.arange(count)[:, None] * length + indptr).ravel(), count * length)
         matrix.attrs.update(plate["X"].attrs)

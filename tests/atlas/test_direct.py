@@ -71,6 +71,17 @@ def test_the_same_rows(plates, sizes, types, depth, longest, near, data):
             np.testing.assert_array_equal(dense(rows, N_GENES), matrix[chosen[order]])
 
 
+def test_minibatches_of_a_cell_drawn_twice_share_no_memory(plates):
+    cell = int(np.flatnonzero(plates[1].any(axis=1))[0])
+    weights = (np.arange(len(plates[1])) == cell).astype(float)
+    weighted = sampler("BlockWeightedSampling", block_size=1, weights=weights)
+    for depth in (0, 4):
+        epoch = epoch_batches(Plates(plates[0], read_depth=depth), weighted, batch_size=1, fetch_factor=8)
+        for batch, _ in zip(epoch, range(8), strict=False):
+            assert batch.rows.data.sum() == plates[1][cell].sum()
+            batch.rows.data *= 2
+
+
 @pytest.mark.parametrize(
     "entry", [{"name": "BlockShuffling", "block_size": 1}, {"name": "Streaming", "shuffle": True}]
 )

@@ -241,7 +241,7 @@ class Sliced:
             for low, values in self._pieces(run.tolist()):
                 left, right = (np.clip(edges, low, low + len(values)) - low for edges in (starts, stops))
                 parts.append(_intervals(values, left, right))
-        return np.concatenate(parts) if len(parts) != 2 else parts[1], begins[:-1]
+        return parts[1] if len(parts) == 2 else np.concatenate(parts), begins[:-1]
 
     def _pieces(self, run):
         """Yield (first element, values) of neighbouring chunks, by their numbers, some of them at a time."""

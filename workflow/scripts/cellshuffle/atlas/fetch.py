@@ -9,7 +9,10 @@ from cellshuffle.errors import InputError
 
 
 class Fetch:
-    """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate."""
+    """The rows of one fetch, not yet gathered: where each lies in which arrays of which plate.
+
+    in_place: a run of neighbours may be a part of what was read, since nobody else uses that memory.
+    """
 
     def __init__(
         self,
@@ -21,14 +24,13 @@ class Fetch:
         unique_genes,
         place=None,
         not_negative=False,
-        taken_once=False,
+        in_place=False,
     ):
         self.plates, self.place = plates, place
         self.unique_genes, self.not_negative = unique_genes, not_negative
         self.data, self.indices = zip(*arrays, strict=True) if arrays else ((), ())
         self.piece, self.start, self.stop = piece, start, stop
-        # Whether rows that are neighbours may be parts of what was read: nobody else uses it.
-        self.in_place = taken_once or any(isinstance(part, Elements) for part in self.data)
+        self.in_place = in_place
         self.arrived = None  # of data and indices: arrays, and where each row begins there
 
     def take(self, rows):
@@ -46,9 +48,9 @@ class Fetch:
         n_genes = self.plates[0].n_genes if self.plates else 0
         if self.arrived is None:
             self.arrived = [arrived(part, self.piece, self.start) for part in (self.data, self.indices)]
-        length = stop[last] - start[first]
+        length, firsts = stop[last] - start[first], rows[first]
         data, indices = (
-            gather(arrays, piece[first], begin[rows][first], begin[rows][first] + length, self.in_place)
+            gather(arrays, piece[first], begin[firsts], begin[firsts] + length, self.in_place)
             for arrays, begin in self.arrived
         )
         data = data.astype(value_type(data.dtype), copy=False)

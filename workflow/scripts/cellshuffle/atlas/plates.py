@@ -60,9 +60,11 @@ class Plate:
     def file(self):
         """The open plate; opened again where `release` has closed it."""
         if self._file is None:
-            self._file = open_h5ad(self.path)
+            file = open_h5ad(self.path)
             if stamp(self.path) != self.stamp:
+                file.close()
                 raise InputError(f"{self.path}: was replaced since its counts were opened; open it anew")
+            self._file = file
         return self._file
 
     def release(self):
@@ -89,10 +91,10 @@ class Plate:
         return (data, indices), begin, begin + (stops - starts)
 
     def rows(self, rows):
-        """`read`, as Rows whose genes and values have been looked at."""
+        """`read`, as Rows whose genes and values have been looked at; not to be written to."""
         pair, start, stop = self.read(rows)
         piece = np.zeros(len(rows), np.int64)
-        fetch = Fetch([self], [pair], piece, start, stop, unique_genes=True, taken_once=True)
+        fetch = Fetch([self], [pair], piece, start, stop, unique_genes=True, in_place=True)
         return fetch.take(np.arange(len(rows)))
 
 
@@ -300,7 +302,9 @@ class Plates:
             stops.append(stop)
         parts = (pieces, starts, stops)
         places = (np.concatenate(part)[inverse] if part else np.zeros(0, np.int64) for part in parts)
-        return Fetch(plates, arrays, *places, self.unique_genes, self.place, self.unique_genes)
+        # Of a cell that comes twice each minibatch has values of its own.
+        in_place = self.read_depth > 0 and len(unique) == len(cells)
+        return Fetch(plates, arrays, *places, self.unique_genes, self.place, self.unique_genes, in_place)
 
     def checksum(self) -> int:
         """Of the rows of the plates that are in the sequence; 0 where `where` chose none."""
