@@ -8,7 +8,7 @@ import pytest
 from atlases import counts_of, obs_of, write_atlas
 from cellshuffle.errors import InputError
 from cellshuffle.packing.format import FORMAT, FORMAT_ATTRIBUTE, as_counts, packed_size
-from cellshuffle.packing.origin import check_origin, origin, packed_format
+from cellshuffle.packing.origin import NAME, by_other_code, check_origin, origin, outdated, packed_format
 from cellshuffle.packing.pack import pack_plate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +51,20 @@ def test_a_packed_plate_says_its_format(tmp_path):
             check_origin(target, made_of)
         pack_plate(source, target, note=made_of)
     assert packed_format(source) is None and packed_format(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize("note", ["{", "[]", "3", '{"code": 3}'])
+def test_a_plate_whose_note_is_damaged_is_packed_again(tmp_path, note):
+    target, made_of = tmp_path / "packed.h5ad", origin(None, {}, None)
+    write_atlas(tmp_path / "plate.h5ad", counts_of(9, 20), obs_of(9, line=(["A"], "string")))
+    pack_plate(tmp_path / "plate.h5ad", target)
+    assert list(outdated([(target, made_of)])) == []
+    with h5py.File(target, "r+") as file:
+        file.attrs[NAME] = note
+    assert list(outdated([(target, made_of)])) == [(target, None)]
+    assert list(by_other_code([target])) == []
+    with pytest.raises(InputError, match="delete it"):
+        check_origin(target, made_of)
 
 
 @pytest.mark.parametrize(("shift", "value_bytes"), [(0, 2), (-1, 4)])

@@ -62,11 +62,20 @@ def by_other_code(paths):
     for path in paths:
         try:
             with open_h5ad(path) as file:
-                code = json.loads(file.attrs.get(NAME, "{}")).get("code")
+                code = _made_of(file).get("code")
         except InputError:  # it is not there, or cannot be read
             continue
-        if code and code[0] == cellshuffle.__version__ and code != _code():
+        if isinstance(code, list) and code[:1] == [cellshuffle.__version__] and code != _code():
             yield path
+
+
+def _made_of(file):
+    """What an open plate says that it was made of, see `origin`; nothing where that is damaged."""
+    try:
+        made_of = json.loads(file.attrs.get(NAME, "{}"))
+    except (TypeError, ValueError):
+        return {}
+    return made_of if isinstance(made_of, dict) else {}
 
 
 def _digest(value):
@@ -143,8 +152,8 @@ def advising(paths):
 def differences(path, text):
     """What a packed plate was made of other than `text` says, in words."""
     with open_h5ad(path) as packed:
-        packed_from, expected = json.loads(packed.attrs[NAME]), json.loads(text)
-    same_request = packed_from["select"] == expected["select"]
+        packed_from, expected = _made_of(packed), json.loads(text)
+    same_request = packed_from.get("select") == expected["select"]
     for key, counts in (("stamp", True), ("aligned", same_request)):
         if not counts or expected.get(key) is None or packed_from.get(key) is None:
             packed_from[key] = expected.get(key)
