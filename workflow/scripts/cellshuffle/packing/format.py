@@ -11,6 +11,7 @@ from cellshuffle.errors import InputError
 
 COUNT_TYPE = "uint16"  # of values that it can hold; others keep the type they come with
 POINTER_TYPE = "int64"
+PIECE = 2**16  # values that are compared while they are in the processor's cache
 BYTES = {"uint16": 2, "int32": 4, "int64": 8}
 
 
@@ -29,9 +30,14 @@ def as_counts(values):
     """An array of numbers as COUNT_TYPE; None where that would change one of them."""
     import numpy as np
 
+    counts = np.empty(values.shape, COUNT_TYPE)
     with np.errstate(invalid="ignore"):  # of values below 0 or too large, which differ then
-        counts = values.astype(COUNT_TYPE)
-    return counts if np.array_equal(counts, values) else None
+        for low in range(0, len(values), PIECE):
+            part = slice(low, low + PIECE)
+            counts[part] = values[part]
+            if not np.array_equal(counts[part], values[part]):
+                return None
+    return counts
 
 
 def lay_out(path, indptr, types, n_genes):

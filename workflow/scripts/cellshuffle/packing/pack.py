@@ -21,7 +21,7 @@ from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
-from cellshuffle.packing.ahead import ahead
+from cellshuffle.packing.ahead import in_turn
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.lists import pack_lists
 from cellshuffle.packing.origin import NAME, origin
@@ -95,6 +95,13 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
     """
     n_genes = plate.n_genes if select.genes is None else len(select.genes)
     types = data_type, index_type(n_genes)
+
+    def converted(rows):
+        rows = _read(plate, select, rows)
+        data = as_counts(rows.data) if data_type == COUNT_TYPE else rows.data.astype(data_type)
+        return data, rows.indices.astype(types[1]), len(rows)
+
+    blocks = in_turn(converted, _blocks(plate, select), _threads(plate))
     offsets = lay_out(path, indptr, types, n_genes)
     with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
@@ -104,40 +111,42 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
         f"X/{name}": hasher(t, [int(indptr[-1])]) for name, t in zip(("data", "indices"), types, strict=True)
     }
     with open(path, "r+b") as out:
-        for rows in ahead(_blocks(plate, select)):
-            data = rows.data
-            data = as_counts(data) if data_type == COUNT_TYPE else data.astype(data_type)
+        for data, indices, n_cells in blocks:
             if data is None:
                 report(-cells)
                 return None
-            parts = data, rows.indices.astype(types[1])
-            for part, offset, digest in zip(parts, offsets, digests.values(), strict=True):
+            for part, offset, digest in zip((data, indices), offsets, digests.values(), strict=True):
                 out.seek(offset + done * part.itemsize)
                 out.write(part.data)
                 digest.update(part.data)
-            done += len(rows.data)
-            cells += len(rows)
-            report(len(rows))
+            done += len(data)
+            cells += n_cells
+            report(n_cells)
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
+def _threads(plate):
+    """How many blocks are read at once: HDF5 gives one at a time, and Chunked decodes it in threads."""
+    return 1 if is_h5ad(plate.file) else 2
+
+
 def _blocks(plate, select):
-    """Rows of the plate, BLOCK elements at a time, with only the selected genes, in the order of these."""
+    """Numbers of rows of the plate, some that have BLOCK elements together at a time."""
     rows = np.arange(plate.n_cells) if select.rows is None else select.rows
     if plate.format == "dense":
         size = np.full(len(rows), plate.n_genes)
     else:
         size = plate.indptr[rows + 1] - plate.indptr[rows]
-    # A chunk of an h5ad is decoded by each block that has a part of it. Other forms keep it (arrays.Sliced),
-    # and smaller arrays are made and freed faster.
-    block = np.cumsum(size) // (BLOCK if is_h5ad(plate.file) else BLOCK // 2)
-    for part in np.split(rows, np.flatnonzero(np.diff(block)) + 1):
-        if len(part) == 0:
-            continue
-        taken = plate.rows(part)
-        if select.genes is not None:
-            taken = taken.only(gene_places(select.genes, plate.n_genes))
-        yield taken if select.names is None else taken.in_gene_order()
+    block = np.cumsum(size) // BLOCK
+    return (part for part in np.split(rows, np.flatnonzero(np.diff(block)) + 1) if len(part))
+
+
+def _read(plate, select, rows):
+    """Rows of the plate with only the selected genes, in the order of these."""
+    taken = plate.rows(rows)
+    if select.genes is not None:
+        taken = taken.only(gene_places(select.genes, plate.n_genes))
+    return taken if select.names is None else taken.in_gene_order()
 
 
 def _drops_genes(select, n_genes):
@@ -153,10 +162,14 @@ def _row_pointers(plate, select):
 
 def _counted_pointers(plate, select, report):
     """`_row_pointers` of any other matrix, whose values are read for it."""
+
+    def counted(rows):
+        return np.diff(_read(plate, select, rows).indptr)
+
     counts = [np.zeros(1, np.int64)]
-    for rows in _blocks(plate, select):
-        counts.append(np.diff(rows.indptr))
-        report(len(rows))
+    for part in in_turn(counted, _blocks(plate, select), _threads(plate)):
+        counts.append(part)
+        report(len(part))
     return np.cumsum(np.concatenate(counts), dtype=np.int64)
 
 
