@@ -18,10 +18,8 @@ RUN = PYTHONPATH=workflow/scripts $(BIN)/python -m cellshuffle.configuration.rea
 # Where there are GPUs, a training each: they are not shared.
 GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 
-# The settings of profiles/default, without the line that Snakemake prints about a profile. Snakemake itself is
-# silent; what the jobs and workflow/rules/messages.smk say is shown, its errors among it.
-SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) \
-	--workflow-profile none --rerun-incomplete --keep-going --quiet all
+# Snakemake itself is silent; what the jobs and workflow/rules/messages.smk say is shown, its errors among it.
+SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) --quiet all
 
 BENCHES := bench-loaders bench-loader bench-disk bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
 
@@ -105,7 +103,7 @@ check: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --workflow-profile none --lint
+	$(BIN)/snakemake --lint
 	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
 
 format: env

@@ -27,6 +27,7 @@ def config():
 def test_start_and_end_of_a_run_are_told_in_words(tmp_path, config):
     done = snakemake(tmp_path, config, "--quiet", "rules", "--", TARGET)
     assert "run told: 2 plates, 200 cells, 1 strategy with 1 seed" in done.stdout
+    assert "profile" not in done.stdout
     assert "2 plates to simulate, 2 plates to pack, 1 training and labels" in done.stdout
     assert "logs: results/told/logs/, one a job" in done.stdout
     assert "cells/s" in (tmp_path / "results/told/logs/train/streaming/seed0.log").read_text()
@@ -44,6 +45,15 @@ def test_a_failure_ends_with_its_line_and_its_log(tmp_path, config):
         "train, strategy streaming, seed 0 failed, for the reason above",
         "its log: results/told/logs/train/streaming/seed0.log",
     ]
+
+
+def test_a_failure_does_not_stop_what_does_not_depend_on_it(tmp_path, config):
+    failing = {name: {"sampler": "Streaming", "learning_rate": 1e38} for name in "abc"}
+    config["strategies"] = failing | {"streaming": {"sampler": "Streaming"}}
+    targets = [TARGET.replace("streaming", name) for name in config["strategies"]]
+    done = snakemake(tmp_path, config, "--", *targets, cores=1, check=False)
+    assert done.returncode == 1 and done.stdout.count("error: strategy") == len(failing)
+    assert [(tmp_path / target).exists() for target in targets] == [False, False, False, True]
 
 
 def test_more_draws_than_memory_holds_are_one_line(tmp_path, config):

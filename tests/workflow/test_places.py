@@ -1,10 +1,12 @@
 """Odd places and company: two runs at once, stale locks, read-only input, spaces, another file system."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
 import time
+from base64 import urlsafe_b64encode
 
 import anndata
 import pytest
@@ -51,7 +53,32 @@ def test_after_a_kill_a_plain_start_works(sound, plain):
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert list((sound / ".snakemake/locks").iterdir())
+    assert list((sound / ".snakemake/incomplete").iterdir())
     snakemake(sound, SOUND, *TARGETS)
+    same_scores(sound, plain)
+
+
+def mark(folder, path):
+    """Where Snakemake notes that a file is incomplete; a name that is too long for one goes into folders."""
+    name = urlsafe_b64encode(path.encode()).decode()
+    parts = [name[low : low + 254] for low in range(0, len(name), 254)]
+    return folder.joinpath(".snakemake/incomplete", *(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def test_what_a_killed_job_was_making_is_made_again(sound, plain):
+    """Also where all of it is there, and whatever Snakemake notes of it."""
+    shutil.copytree(plain, sound, dirs_exist_ok=True)
+    record = sound / "results/bad/made/weigh_cells.json"
+    made = json.loads(record.read_text())
+    record.write_text(json.dumps(made | {"files": dict.fromkeys(made["files"])}))
+    deep = f"results/bad/{'a' * 300}/{'b' * 100}"
+    marked = ["results/bad/weights/cells.npy", "results/other/weights/cells.npy", deep]
+    for path in (marks := [mark(sound, name) for name in marked]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"external_jobid": null}')
+    done = snakemake(sound, SOUND, *TARGETS)
+    assert [path.exists() for path in marks] == [False, True, False]
+    assert "rule weigh_cells" in done.stdout and "rule encode_labels" not in done.stdout
     same_scores(sound, plain)
 
 

@@ -34,7 +34,7 @@ from cellshuffle.errors import InputError
 from cellshuffle.loading import samplers
 from cellshuffle.training.settings import Execution, Recipe
 from cellshuffle.configuration import sweep
-from cellshuffle.jobs.locks import remove_stale_lock
+from cellshuffle.jobs.locks import remove_traces_of_kill
 from cellshuffle.orphans import name_run
 
 schema = configuration.load_schema(
@@ -85,9 +85,9 @@ ATLAS = config["atlas"]
 TASKS = list(config["tasks"])
 STRATEGIES = list(config["strategies"])
 SEEDS, HIDDEN = config["training"]["seeds"], config["training"]["model"]["hidden"]
-# The lock lasts as long as this variable, which nothing reads; a lock that a killed run left behind is removed.
+# The lock lasts as long as this variable, which nothing reads.
 if workflow.is_main_process:
-    run_lock = remove_stale_lock([RUN, this_run.packed_folder, *[ATLAS["dir"]] * bool(ATLAS["simulate"])])
+    run_lock = remove_traces_of_kill([RUN, this_run.packed_folder, *[ATLAS["dir"]] * bool(ATLAS["simulate"])])
     name_run()  # jobs end with this process
 
 

@@ -2,16 +2,19 @@
 
 import fcntl
 import os
+from base64 import urlsafe_b64decode
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cellshuffle.console import say
 
 
-def remove_stale_lock(made, folder=".snakemake"):
-    """Remove the lock of a killed run of this workflow, and hold off others that would remove ours.
+def remove_traces_of_kill(made, folder=".snakemake"):
+    """Remove what a killed run of this workflow left in Snakemake's folder, and hold off others that would.
 
-    made: folders in which the run makes files; a lock on files elsewhere is another workflow's.
+    That is its lock, and its marks on files as incomplete, for which Snakemake would ask for
+    `--rerun-incomplete`: our files appear whole or not at all, and records say which were under way.
+    made: folders in which the run makes files; a lock or mark on files elsewhere is another workflow's.
     Every run of the workflow keeps a shared lock of the operating system, which vanishes with its
     process, however that ends. Who can make it exclusive is alone in the folder, so what Snakemake's
     own lock files say of files that are made here is about a run that is no more. Returns an open file
@@ -28,8 +31,11 @@ def remove_stale_lock(made, folder=".snakemake"):
         for lock in (folder / "locks").glob("*.lock"):
             with suppress(FileNotFoundError):  # its run has just ended
                 files = lock.read_text().splitlines()
-                if any(file.startswith(f"{place}/") for file in files for place in made):
+                if any(_is_in(file, made) for file in files):
                     lock.unlink()
+        for mark in filter(Path.is_file, (folder / "incomplete").rglob("*")):
+            if _is_in(_marked_file(mark.relative_to(folder / "incomplete")), made):
+                mark.unlink(missing_ok=True)
     except BlockingIOError:  # another run is under way; Snakemake compares what both want to make
         pass
     except OSError:
@@ -37,6 +43,17 @@ def remove_stale_lock(made, folder=".snakemake"):
         return None
     fcntl.flock(ours, fcntl.LOCK_SH)
     return ours
+
+
+def _is_in(file, places):
+    return any(file.startswith(f"{place}/") for place in places)
+
+
+def _marked_file(mark):
+    """The path of the file that a mark is of: its name in base64, a long one in folders that begin with @."""
+    with suppress(ValueError):
+        return urlsafe_b64decode("".join(part.removeprefix("@") for part in mark.parts)).decode()
+    return ""
 
 
 @contextmanager

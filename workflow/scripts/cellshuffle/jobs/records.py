@@ -24,6 +24,7 @@ TIMINGS = {
     "peak_memory_mib",
 }
 
+KILLED = None  # instead of the SHA-256 of a file: its job has begun and not yet ended
 DAMAGED = (OSError, InputError, KeyError, TypeError, AttributeError)  # what a record may turn out to be
 
 
@@ -49,7 +50,7 @@ def recorded(snakemake):
         "wildcards": dict(snakemake.wildcards.items()),
         "fingerprint": snakemake.params.get("fingerprint"),
     }
-    write_json(path, record | {"files": dict.fromkeys(files)})
+    write_json(path, record | {"files": dict.fromkeys(files, KILLED)})
     try:
         yield
     except BaseException:
@@ -76,7 +77,7 @@ def digest(path):
 
 
 def outdated(run, fingerprint_of):
-    """Files of a run whose records have another fingerprint than they would get now.
+    """Files of a run whose records have another fingerprint than they would get now, or are of a killed job.
 
     fingerprint_of(rule, wildcards): what it would be; None for a job that the configuration does not have.
     """
@@ -85,7 +86,8 @@ def outdated(run, fingerprint_of):
         rule = path.relative_to(folder).parts[0].removesuffix(".json")
         with suppress(*DAMAGED):
             record = read_json(path)
-            if fingerprint_of(rule, record["wildcards"]) not in (None, record["fingerprint"]):
+            changed = fingerprint_of(rule, record["wildcards"]) not in (None, record["fingerprint"])
+            if changed or KILLED in record["files"].values():
                 yield from (f"{run}/{name}" for name in record["files"])
 
 
@@ -105,7 +107,6 @@ def not_made_here(outputs, log):
     there = {name: file for name, file in own_files(outputs, run).items() if os.path.exists(file)}
     try:
         made = read_json(path)["files"] if there else {}
-        # None: the job was killed while it made them.
-        return [file for name, file in there.items() if made[name] not in (None, digest(file))]
+        return [file for name, file in there.items() if made[name] not in (KILLED, digest(file))]
     except DAMAGED:
         return list(there.values())
