@@ -11,11 +11,13 @@ import pytest
 import scipy.sparse as sp
 import zarr
 from atlases import STORES, write_store
+from cellshuffle.atlas import arrays
 from cellshuffle.atlas.opening import open_plate
 from cellshuffle.atlas.selection import Selection, select_cells
 from cellshuffle.atlas.tables import column_codes
-from cellshuffle.atlas.zarr_store import zeros_line
+from cellshuffle.atlas.zarr_store import StoreArray, zeros_line
 from cellshuffle.errors import InputError
+from cellshuffle.packing import pack
 from cellshuffle.packing.pack import pack_plate
 from runs import SOUND, fails, merged, snakemake
 
@@ -61,6 +63,36 @@ def test_a_store_packs_to_the_bytes_of_the_h5ad(tmp_path, form, matrix):
     where = [{"column": "drug", "values": ["a", "b"]}, {"column": "whole", "values": ["2"]}]
     rows = [select_cells(path, None, where=where).rows for path in (store, tmp_path / "plate.h5ad")]
     assert np.array_equal(*rows) and 0 < len(rows[0]) < N_CELLS
+
+
+@pytest.mark.parametrize("form", STORES)
+@pytest.mark.parametrize("decoded", [8, 2**21])  # elements: chunks are large, or small
+def test_many_blocks_are_the_bytes_of_one(tmp_path, form, decoded, monkeypatch):
+    data = cells()
+    data.write_h5ad(tmp_path / "plate.h5ad")
+    store = write_store(data, tmp_path / "plate.zarr", form)
+    every_third = Selection(np.arange(0, N_CELLS, 3), np.array([30, 7, 2]))
+    one_block = [packed(tmp_path / "plate.h5ad", tmp_path, select=some) for some in (None, every_third)]
+    monkeypatch.setattr(pack, "BLOCK", 50)
+    monkeypatch.setattr(arrays, "DECODED", decoded)
+    assert [packed(store, tmp_path, select=some) for some in (None, every_third)] == one_block
+
+
+def test_a_large_chunk_is_decoded_once_for_many_blocks(tmp_path, monkeypatch):
+    data = cells()
+    data.write_zarr(tmp_path / "plate.zarr")
+    expected = packed(tmp_path / "plate.zarr", tmp_path)
+    read, of_store = [], StoreArray.__getitem__
+
+    def counted(array, key):
+        read.append(array.name)
+        return of_store(array, key)
+
+    monkeypatch.setattr(pack, "BLOCK", 50)
+    monkeypatch.setattr(arrays, "DECODED", 8)
+    monkeypatch.setattr(StoreArray, "__getitem__", counted)
+    assert packed(tmp_path / "plate.zarr", tmp_path) == expected
+    assert read.count("/X/data") == read.count("/X/indices") == 1
 
 
 def test_a_store_without_consolidated_metadata_and_one_in_a_folder_of_an_archive_are_read(tmp_path):

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import threading
 import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -222,31 +223,44 @@ class Chunked:
 
 
 class Sliced:
-    """An array of a form other than h5ad, which decodes by itself: of rows apart, whole chunks, each once."""
+    """An array of a form other than h5ad, which decodes by itself; several threads may read from it.
+
+    Rows that follow one another are read as they are. Of rows apart, and where a chunk is large, whole
+    chunks are read, each of them once: the last one of a read is kept, since the next may go on in it.
+    """
 
     def __init__(self, array):
         self.array, self.dtype, self.size = array, array.dtype, array.size
         self.chunk = array.chunks[0] if array.chunks else max(1, 2**20 // array.dtype.itemsize)
+        self.kept = -1, None  # number of the last chunk, its values
+        self.lock = threading.Lock()
 
     def read(self, starts, stops):
         """Concatenate sorted, disjoint intervals; return the elements and each interval's start."""
         begins = np.concatenate([[0], np.cumsum(stops - starts)])
-        if (starts[1:] == stops[:-1]).all():
+        if self.chunk <= DECODED // 4 and (starts[1:] == stops[:-1]).all():
             return self.array[starts[0] : stops[-1]], begins[:-1]
         chunks = touched_chunks(starts, stops, self.chunk)
         parts = [np.zeros(0, self.dtype)]
-        for run in np.split(chunks, np.flatnonzero(np.diff(chunks) > 1) + 1):
-            for low, values in self._pieces(run.tolist()):
-                left, right = (np.clip(edges, low, low + len(values)) - low for edges in (starts, stops))
-                parts.append(_intervals(values, left, right))
-        return np.concatenate(parts), begins[:-1]
+        with self.lock:
+            for run in np.split(chunks, np.flatnonzero(np.diff(chunks) > 1) + 1):
+                for low, values in self._pieces(run.tolist()):
+                    left, right = (np.clip(edges, low, low + len(values)) - low for edges in (starts, stops))
+                    parts.append(_intervals(values, left, right))
+        return parts[1] if len(parts) == 2 else np.concatenate(parts), begins[:-1]
 
     def _pieces(self, run):
         """Yield (first element, values) of neighbouring chunks, by their numbers, some of them at a time."""
+        if run and self.kept[0] == run[0]:
+            yield run[0] * self.chunk, self.kept[1]
+            run = run[1:]
         most = max(1, DECODED // self.chunk)
         for first in range(0, len(run), most):
-            low, last = run[first] * self.chunk, run[first : first + most][-1]
-            yield low, self.array[low : (last + 1) * self.chunk]
+            part = run[first : first + most]
+            low, last = part[0] * self.chunk, part[-1]
+            values = self.array[low : (last + 1) * self.chunk]
+            self.kept = last, values[last * self.chunk - low :]
+            yield low, values
 
 
 def _intervals(values, starts, stops):
