@@ -21,7 +21,7 @@ def plan(folder, *profile):
 
 def test_jobs_ask_for_the_same_with_and_without_the_profile(tmp_path):
     write_placeholders(tmp_path)
-    own = plan(tmp_path, "--workflow-profile", "none")
+    own = plan(tmp_path)
     submitted = plan(tmp_path, "--profile", str(REPOSITORY / "profiles/slurm"))
     assert set(own) == set(submitted) and len(own["train"]) == 18
     for rule, jobs in own.items():

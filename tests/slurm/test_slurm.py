@@ -112,7 +112,7 @@ def job_of(slurm, strategy, state="RUNNING"):
 def local(tmp_path_factory):
     """Folder of the same run on this machine, never interrupted."""
     folder = tmp_path_factory.mktemp("local")
-    finish(snakemake(folder, "--cores", "2", "--workflow-profile", "none"), folder)
+    finish(snakemake(folder, "--cores", "2"), folder)
     return folder
 
 

@@ -17,7 +17,7 @@ def plan(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tahoe")
     write_placeholders(folder)
     config = (REPOSITORY / "config/tahoe.yaml").read_text()
-    options = ["--dry-run", "--nocolor", "--workflow-profile", "none"]
+    options = ["--dry-run", "--nocolor"]
     return jobs_of(snakemake(folder, config, *options, cores=64).stdout)
 
 
