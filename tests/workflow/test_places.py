@@ -73,11 +73,12 @@ def test_what_a_killed_job_was_making_is_made_again(sound, plain):
     record.write_text(json.dumps(made | {"files": dict.fromkeys(made["files"])}))
     deep = f"results/bad/{'a' * 300}/{'b' * 100}"
     marked = ["results/bad/weights/cells.npy", "results/other/weights/cells.npy", deep]
+    marked += ["./results//bad/metrics.csv"]
     for path in (marks := [mark(sound, name) for name in marked]):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('{"external_jobid": null}')
     done = snakemake(sound, SOUND, *TARGETS)
-    assert [path.exists() for path in marks] == [False, True, False]
+    assert [path.exists() for path in marks] == [False, True, False, False]
     assert "rule weigh_cells" in done.stdout and "rule encode_labels" not in done.stdout
     same_scores(sound, plain)
 
@@ -190,3 +191,10 @@ def test_the_home_folder_in_paths(sound, plain, monkeypatch):
     snakemake(sound / "run", config, *TARGETS)
     same_scores(sound / "run", plain)
     assert (sound / "packed/plate1.h5ad").exists() and not (sound / "run/~").exists()
+
+
+def test_paths_that_begin_and_end_with_more_than_they_need(sound):
+    config = merged(SOUND, {"atlas": {"dir": "./atlas//", "plate_file": "./plate{plate}.h5ad"}})
+    config["tasks"]["moa"]["lookup"]["table"] = "./atlas//moa.csv"
+    done = snakemake(sound, config, "--dry-run", *TARGETS)
+    assert "redundant" not in done.stdout and "atlas/plate1.h5ad" in done.stdout

@@ -75,7 +75,7 @@ if cached_config and requested_config is not None:
                 f"run another name, or draw what is cached: --config run={config['run']}, without --configfile"
             ]
         )
-configuration.expand_home(config)
+configuration.tidy_paths(config)
 config["strategies"] |= sweep.expand(config["sweep"], samplers.sweep_prefixes())
 stop_on(consistency.inconsistencies(config))
 

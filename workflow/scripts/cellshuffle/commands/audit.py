@@ -63,7 +63,7 @@ def whole_config(path):
     problems = list(schema.schema_problems(config, known))
     if not problems:
         schema.fill_defaults(config, known)
-        schema.expand_home(config)
+        schema.tidy_paths(config)
         problems = list(inconsistencies(config))
     if problems:
         raise InputError("\n".join(f"{path}: {problem}" for problem in problems))

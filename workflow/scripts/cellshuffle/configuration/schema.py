@@ -48,6 +48,7 @@ Validator = validators.extend(
         ),
     ),
 )
+PATHS = "dir", "plate_file", "packed_dir", "genes", "align", "scratch"  # keys of `atlas`
 
 
 def load_schema(path, strategies, swept):
@@ -93,14 +94,14 @@ def fill_defaults(config, schema):
     list(filling(schema).iter_errors(config))
 
 
-def expand_home(config):
-    """Put the home folder in place of a `~` at the beginning of a path, in place."""
+def tidy_paths(config):
+    """Put the home folder in place of a `~` at the beginning of a path, and leave out `./`, in place."""
     lookups = [task["lookup"] for task in config["tasks"].values() if task.get("lookup")]
-    paths = [(config["atlas"], key) for key in ("dir", "packed_dir", "genes", "align", "scratch")]
+    paths = [(config["atlas"], key) for key in PATHS]
     paths += [(entry, "path") for entry in config["strategies"].values() if "path" in entry]
     tables = [*lookups, *([config["atlas"]["split"]] if "table" in (config["atlas"]["split"] or {}) else [])]
     for section, key in paths + [(table, "table") for table in tables]:
-        section[key] = section[key] and os.path.expanduser(section[key])
+        section[key] = section[key] and str(Path(os.path.expanduser(section[key])))
 
 
 def _innermost(error):

@@ -46,6 +46,8 @@ def remove_traces_of_kill(made, folder=".snakemake"):
 
 
 def _is_in(file, places):
+    """Whether a file lies in one of the folders, however the paths are written."""
+    file, *places = map(os.path.normpath, [file, *places])
     return any(file.startswith(f"{place}/") for place in places)
 
 
