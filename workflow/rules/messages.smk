@@ -81,9 +81,8 @@ def obstacles():
 
 onstart:
     if workflow.is_main_process:
-        workflow.scheduler.keepgoing = (
-            True  # a job that fails does not stop those that do not depend on it
-        )
+        # A job that fails does not stop those that do not depend on it.
+        workflow.scheduler.keepgoing = True
         stop_on_places()
     if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
         requeue_preempted(workflow.workdir_init)

@@ -225,8 +225,8 @@ class Chunked:
 class Sliced:
     """An array of a form other than h5ad, which decodes by itself; several threads may read from it.
 
-    Rows that follow one another are read as they are. Of rows apart, and where a chunk is large, whole
-    chunks are read, each of them once: the last one of a read is kept, since the next may go on in it.
+    Rows that follow one another are read as they are; the next read decodes a chunk at their edge once more.
+    Of rows apart, and where a chunk is large, whole chunks are read, and the last is kept for the next read.
     """
 
     def __init__(self, array):
