@@ -13,15 +13,19 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import anndata
 import atlas as bench
 import h5py
 import measure
+import numpy as np
 import zarr
 from cellshuffle import pack
+from cellshuffle.atlas.zarr_store import ZARRS
 from cellshuffle.packing.pack import BLOCK, pack_plate
+from cellshuffle.packing.writing import ArrayWriter
 from cellshuffle.simulation.counts import simulate_plate
 from cellshuffle.simulation.parquet import simulate_parquet
 from pyarrow import parquet
@@ -74,7 +78,7 @@ def folder_rate(source, n_cells, jobs):
 
 
 def decoded_rate(form, source, n_cells, clock=time.perf_counter):
-    """Cells/s of the form's own library reading counts and genes, block by block."""
+    """Cells/s of the form's own library reading counts and genes, block by block, as it comes."""
     began = clock()
     if form == "Parquet":
         for path in sorted(source.glob("*.parquet")):
@@ -89,13 +93,20 @@ def decoded_rate(form, source, n_cells, clock=time.perf_counter):
     return n_cells / (clock() - began)
 
 
-def written_rate(n_cells, n_bytes, clock=time.perf_counter):
-    """Cells/s of writing as many bytes as a packed plate has, and nothing else."""
-    target, block = bench.DATA / "written", bytes(BLOCK)
+def decoded_by_zarrs(*arguments):
+    """`decoded_rate` of a zarr store by the decoder that packing uses."""
+    with zarr.config.set({"codec_pipeline.path": ZARRS}):
+        return decoded_rate(*arguments)
+
+
+def written_rate(n_cells, n_bytes, past, clock=time.perf_counter):
+    """Cells/s of writing as many bytes as a packed plate has, and nothing else; past: the page cache."""
+    target, block = bench.DATA / "written", np.zeros(BLOCK, np.uint8)
     began = clock()
     with open(target, "wb", buffering=0) as file:
-        for low in range(0, n_bytes, BLOCK):
-            file.write(block[: n_bytes - low])
+        with ArrayWriter(target, 0) if past else nullcontext(file) as writer:
+            for low in range(0, n_bytes, BLOCK):
+                writer.write(block[: n_bytes - low])
         os.fsync(file.fileno())
     seconds = clock() - began
     target.unlink()
@@ -142,8 +153,15 @@ def main(quick, processor_time):
         contenders[f"{form}: limit"] = lambda form=form, source=source: decoded_rate(
             form, source, n_cells, clock
         )
+        if form.startswith("zarr"):
+            contenders[f"{form}: decoding by zarrs"] = lambda form=form, source=source: decoded_by_zarrs(
+                form, source, n_cells, clock
+            )
     n_bytes = packed_bytes(sources["h5ad"])
-    contenders["h5ad: writing the packed bytes alone"] = lambda: written_rate(n_cells, n_bytes, clock)
+    for way, past in (("through", False), ("past", True)):
+        contenders[f"h5ad: writing alone, {way} the page cache"] = lambda past=past: written_rate(
+            n_cells, n_bytes, past, clock
+        )
     values = measure.interleaved(contenders, 1 if quick else 5)
     medians = {name: statistics.median(rates) for name, rates in values.items()}
     rows = [

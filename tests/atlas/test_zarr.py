@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import anndata
 import numpy as np
@@ -19,7 +21,7 @@ from cellshuffle.atlas.zarr_store import StoreArray, zeros_line
 from cellshuffle.errors import InputError
 from cellshuffle.packing import pack
 from cellshuffle.packing.pack import pack_plate
-from runs import SOUND, fails, merged, snakemake
+from runs import LIBRARY, SOUND, fails, merged, snakemake
 
 N_CELLS, N_GENES = 90, 40
 
@@ -125,6 +127,11 @@ def cut(name):
     return change
 
 
+def empty(name):
+    """A function that cuts all of a chunk, or a shard."""
+    return lambda path: (path / name).write_bytes(b"")
+
+
 SPOILED = {
     "shard": (
         "sharded",
@@ -142,7 +149,10 @@ SPOILED = {
     "group": ("3", remove("X/zarr.json"), r"has no X; it has: "),
     "table": ("3", remove("obs"), r"has no obs"),
     "cut": ("sharded", cut("X/data/c/0"), r"X/data: cannot be read: "),
-    "cut, format 2": ("2", cut("X/data/1"), r"X/data: cannot be read: "),
+    "cut, format 2": ("2", cut("X/data/1"), r"X/data/1 is truncated: \d+ of at least \d+ bytes; copy"),
+    "cut names": ("2", cut("obs/_index/0"), r"obs/_index/0 is truncated: \d+ of at least \d+ bytes"),
+    "empty shard": ("sharded", empty("X/data/c/1"), r"X/data/c/1 is truncated: 0 of at least 1 bytes"),
+    "empty codes": ("3", empty("obs/drug/codes/c/0"), r"obs/drug/codes/c/0 is truncated: 0 of at least 1 "),
 }
 
 
@@ -154,6 +164,72 @@ def test_a_damaged_store_is_refused_in_one_line(tmp_path, form, spoil, words):
         pack_plate(tmp_path / "plate.zarr", tmp_path / "packed/plate.h5ad")
     assert re.match(rf"{tmp_path}/plate\.zarr: {words}", str(caught.value)) and "\n" not in str(caught.value)
     assert not list((tmp_path / "packed").glob("*")) if (tmp_path / "packed").exists() else True
+
+
+@pytest.mark.parametrize("chunk", ["X/data/0", "obs/drug/categories/0", "obs/drug/codes/0"])
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_chunk_of_blosc_that_was_cut_anywhere_is_refused(tmp_path, chunk, packing):
+    """Of some of these zarr makes numbers, or names, from what follows in memory."""
+    store = tmp_path / "plate.zarr"
+    write_store(cells(), store, "2")
+    content = (store / chunk).read_bytes()
+    for length in range(len(content)):
+        (store / chunk).write_bytes(content[:length])
+        with open_plate(store, packing) as file, pytest.raises(InputError, match=f"{chunk} is truncated: "):
+            file[os.path.dirname(chunk)][:]
+    archive = shutil.make_archive(str(store), "zip", store)
+    with open_plate(archive, packing) as file, pytest.raises(InputError, match=f"{chunk} is truncated: "):
+        file[os.path.dirname(chunk)][:]
+
+
+def decoder_of(array):
+    return type(array._array.async_array.codec_pipeline).__name__
+
+
+def test_numbers_are_decoded_by_zarrs_where_it_is_installed_and_else_by_zarr(tmp_path, monkeypatch):
+    data = cells()
+    data.write_h5ad(tmp_path / "plate.h5ad")
+    expected = packed(tmp_path / "plate.h5ad", tmp_path)
+    store = write_store(data, tmp_path / "plate.zarr", "2")
+    with open_plate(store, packing=True) as file:
+        assert decoder_of(file["X/data"]) == "ZarrsCodecPipeline"
+        assert decoder_of(file["obs/drug/categories"]) == "BatchedCodecPipeline"
+    with open_plate(store) as file:
+        assert decoder_of(file["X/data"]) == "BatchedCodecPipeline"
+    monkeypatch.setitem(sys.modules, "zarrs", None)
+    with open_plate(store, packing=True) as file:
+        assert decoder_of(file["X/data"]) == "BatchedCodecPipeline"
+    assert packed(store, tmp_path) == expected
+
+
+def test_numbers_in_the_other_byte_order_are_packed_alike(tmp_path):
+    data = cells()
+    data.write_h5ad(tmp_path / "plate.h5ad")
+    store = write_store(data, tmp_path / "plate.zarr", "2")
+    group = zarr.open_group(store)
+    for name in ("data", "indices", "indptr"):
+        values, attrs = group[f"X/{name}"][:], dict(group[f"X/{name}"].attrs)
+        swapped = values.astype(values.dtype.newbyteorder(">"))
+        group["X"].create_array(name, data=swapped, overwrite=True, attributes=attrs)
+    assert packed(store, tmp_path) == packed(tmp_path / "plate.h5ad", tmp_path)
+
+
+def test_a_process_forked_from_one_with_zarrs_packs_without_its_threads(tmp_path):
+    """`cellshuffle.pack` forks; it would wait for ever. Also where a person's own settings name zarrs."""
+    write_store(cells(), tmp_path / "plate.zarr", "2")
+    script = (
+        "import sys, zarr\n"
+        "from cellshuffle import pack\n"
+        "zarr.config.set({'codec_pipeline.path': 'zarrs.ZarrsCodecPipeline'})\n"
+        "read = zarr.open_group(sys.argv[1], mode='r')['X/data'][:]\n"
+        "print(len(read), pack(sys.argv[1], 'packed', jobs=1)[0])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "plate.zarr"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(LIBRARY)},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.split()[1:] == ["packed/plate.h5ad"], done.stderr
 
 
 def test_chunks_of_labels_that_are_not_there_are_told(tmp_path):

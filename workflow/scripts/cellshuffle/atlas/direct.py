@@ -81,9 +81,16 @@ def reads_directly(path: str | Path) -> bool:
     return True
 
 
-def open_direct(path: str | Path) -> FileIO:
-    """A file opened for reads past the page cache. Raises OSError where there are none."""
-    return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_DIRECT))
+def open_direct(path: str | Path, mode: str = "rb") -> FileIO:
+    """A file opened for reads, or writes, past the page cache. Raises OSError where there are none."""
+    return open(path, mode, buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_DIRECT))
+
+
+def aligned_memory(n_bytes: int) -> np.ndarray:
+    """(n_bytes,) uint8 from which a file that is opened so is written, and into which it is read."""
+    memory = empty((n_bytes + ALIGNED,), np.uint8)
+    low = -memory.ctypes.data % ALIGNED
+    return memory[low : low + n_bytes]
 
 
 class Queue:
@@ -172,9 +179,7 @@ class Reads:
     def __init__(self, queue: Queue, file, file_size: int, begin: np.ndarray, length: np.ndarray):
         self.queue, self.file, self.begin, self.begun = queue, file, begin, 0
         self.place = np.cumsum(length) - length
-        memory = empty((int(length.sum()) + ALIGNED,), np.uint8)
-        low = -memory.ctypes.data % ALIGNED
-        self.content = memory[low : low + len(memory) - ALIGNED]
+        self.content = aligned_memory(int(length.sum()))
         self.requests = self._requests(length)
         self.size = len(self.requests), len(self.content)  # reads, bytes
         self.pointers = self.requests.ctypes.data + REQUEST.itemsize * np.arange(len(self.requests))

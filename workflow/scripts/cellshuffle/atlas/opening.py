@@ -10,15 +10,15 @@ from cellshuffle.atlas.zarr_store import Store, is_store
 from cellshuffle.errors import InputError
 
 
-def open_plate(path):
-    """Open a plate for reading; InputError says why it cannot be.
+def open_plate(path, packing=False):
+    """Open a plate for reading; InputError says why it cannot be. packing: see zarr_store.Store.
 
     What is given has the parts of anndata: an h5py.File of an h5ad, a File (tree.py) of other forms.
     """
     if data_files(path) and os.path.exists(path):
         return Cells(path)
     if is_store(path) and os.path.lexists(path):
-        return Store(path)
+        return Store(path, packing)
     if os.path.isdir(path):
         raise InputError(f"{path}: is a folder, but neither a zarr store nor one of Parquet files")
     return open_h5ad(path)

@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import os
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cellshuffle.files import atomic_write, read_json, write_json
 from cellshuffle.packing.ahead import ahead
 from cellshuffle.packing.format import COUNT_TYPE, FORMAT, POINTER_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.origin import NAME
+from cellshuffle.packing.writing import ArrayWriter
 
 ARRAYS = ("data", "indices", "indptr")
 
@@ -122,12 +123,17 @@ def _fill(cells, path, select, done, threads, report):
     """
     place = None if select.genes is None else gene_places(select.genes, cells.n_genes)
     with open_hdf5(path) as packed:
-        offsets = {name: packed["X"][name].id.get_offset() or 0 for name in ARRAYS}
-    types = done["type"], index_type(_n_genes(cells, select))
+        offsets = [packed["X"][name].id.get_offset() or 0 for name in ARRAYS]
+    types = done["type"], index_type(_n_genes(cells, select)), POINTER_TYPE
     sizes = [done["n_values"]] * 2
     digests = {f"X/{name}": hasher(t, [n]) for name, t, n in zip(ARRAYS, types, sizes, strict=False)}
     digests = {} if done["cells"] else digests  # of what a killed packing has written, nothing is known
-    with open(path, "r+b") as out:
+    firsts = done["values"], done["values"], done["cells"] + 1
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(ArrayWriter(path, offset + first * np.dtype(t).itemsize))
+            for offset, first, t in zip(offsets, firsts, types, strict=True)
+        ]
         for number, rows in cells.by_file(select.rows, done["files"]):
             for part in ahead(cells.rows(number, rows, threads > 1)):
                 part = part if place is None else part.only(place)
@@ -136,18 +142,17 @@ def _fill(cells, path, select, done, threads, report):
                     return None
                 pointers = (part.indptr[1:] + done["values"]).astype(POINTER_TYPE)
                 arrays = data, part.indices.astype(types[1]), pointers
-                places = done["values"], done["values"], done["cells"] + 1
-                for name, array, first in zip(ARRAYS, arrays, places, strict=True):
-                    out.seek(offsets[name] + first * array.itemsize)
-                    out.write(array.data)
+                for name, array, writer in zip(ARRAYS, arrays, writers, strict=True):
+                    writer.write(array)
                     if f"X/{name}" in digests:
                         digests[f"X/{name}"].update(array.data)
                 done["values"] += len(data)
                 done["cells"] += len(part)
                 report(len(part))
             done["files"] = number + 1
-            out.flush()
-            os.fdatasync(out.fileno())
+            for writer in writers:
+                writer.flush()
+            os.fdatasync(writer.file.fileno())
             write_json(_note_of(path), done)
     if done["values"] != done["n_values"]:
         raise InputError(f"{cells.filename}: changed while it was packed; start again")

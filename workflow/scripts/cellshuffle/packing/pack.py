@@ -21,10 +21,11 @@ from cellshuffle.atlas.selection import Selection
 from cellshuffle.atlas.tables import n_rows
 from cellshuffle.errors import InputError
 from cellshuffle.files import atomic_write, temporary
-from cellshuffle.packing.ahead import in_turn
+from cellshuffle.packing.ahead import ahead, in_turn
 from cellshuffle.packing.format import COUNT_TYPE, as_counts, index_type, lay_out
 from cellshuffle.packing.lists import pack_lists
 from cellshuffle.packing.origin import NAME, origin
+from cellshuffle.packing.writing import ArrayWriter
 
 BLOCK = 2**22  # matrix elements held in memory at a time
 
@@ -60,7 +61,7 @@ def pack_plate(
     select = select or Selection()
     note = note or origin(layer, {}, None)
     with ExitStack() as stack:
-        file = stack.enter_context(open_plate(source))
+        file = stack.enter_context(open_plate(source, packing=True))
         form, (_, n_genes) = matrix_format(matrix_of(file, layer))
         if form == "lists":
             pack_lists(file, target, select, workers, report, note)
@@ -89,7 +90,7 @@ def pack_plate(
 
 
 def _write(file, plate, path, layer, select, indptr, data_type, report):
-    """Lay the file out through h5py, then write its two long arrays as plain bytes.
+    """Lay the file out through h5py, then write its two long arrays as plain bytes, hashed one block ahead.
 
     Returns the digests of these arrays; None when data_type is COUNT_TYPE and a value is no such count.
     """
@@ -101,26 +102,31 @@ def _write(file, plate, path, layer, select, indptr, data_type, report):
         data = as_counts(rows.data) if data_type == COUNT_TYPE else rows.data.astype(data_type)
         return data, rows.indices.astype(types[1]), len(rows)
 
-    blocks = in_turn(converted, _blocks(plate, select), _threads(plate))
+    digests = {
+        f"X/{name}": hasher(t, [int(indptr[-1])]) for name, t in zip(("data", "indices"), types, strict=True)
+    }
+
+    def hashed(blocks):
+        for *arrays, n_cells in blocks:
+            for array, digest in zip(arrays, digests.values(), strict=True):
+                digest.update(b"" if array is None else array.data)
+            yield arrays, n_cells
+
+    blocks = ahead(hashed(in_turn(converted, _blocks(plate, select), _threads(plate))))
     offsets = lay_out(path, indptr, types, n_genes)
     with open_hdf5(path, "r+") as packed:
         copy_table(file, packed, "obs", select.rows)
         copy_genes(file, packed, layer, select)
-    done = cells = 0
-    digests = {
-        f"X/{name}": hasher(t, [int(indptr[-1])]) for name, t in zip(("data", "indices"), types, strict=True)
-    }
-    with open(path, "r+b") as out:
-        for data, indices, n_cells in blocks:
-            if data is None:
-                report(-cells)
+    done = 0
+    with ExitStack() as stack:
+        writers = [stack.enter_context(ArrayWriter(path, offset)) for offset in offsets]
+        for arrays, n_cells in blocks:
+            if arrays[0] is None:
+                report(-done)
                 return None
-            for part, offset, digest in zip((data, indices), offsets, digests.values(), strict=True):
-                out.seek(offset + done * part.itemsize)
-                out.write(part.data)
-                digest.update(part.data)
-            done += len(data)
-            cells += n_cells
+            for array, writer in zip(arrays, writers, strict=True):
+                writer.write(array)
+            done += n_cells
             report(n_cells)
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
