@@ -193,8 +193,9 @@ def test_the_home_folder_in_paths(sound, plain, monkeypatch):
     assert (sound / "packed/plate1.h5ad").exists() and not (sound / "run/~").exists()
 
 
-def test_paths_that_begin_and_end_with_more_than_they_need(sound):
-    config = merged(SOUND, {"atlas": {"dir": "./atlas//", "plate_file": "./plate{plate}.h5ad"}})
+@pytest.mark.parametrize("atlas", [("./atlas//", "./plate{plate}.h5ad"), (".", "atlas/plate{plate}.h5ad")])
+def test_paths_that_begin_and_end_with_more_than_they_need(sound, atlas):
+    config = merged(SOUND, {"atlas": dict(zip(("dir", "plate_file"), atlas, strict=True))})
     config["tasks"]["moa"]["lookup"]["table"] = "./atlas//moa.csv"
     done = snakemake(sound, config, "--dry-run", *TARGETS)
     assert "redundant" not in done.stdout and "atlas/plate1.h5ad" in done.stdout

@@ -21,7 +21,7 @@ if this_run.simulates_parquet:
         input:
             lambda wildcards: make_outdated_again(),
         output:
-            cells=directory(os.path.join(ATLAS["dir"], ATLAS["plate_file"])),
+            cells=directory(str(Path(ATLAS["dir"], ATLAS["plate_file"]))),
             tables=this_run.simulated_tables,
         log:
             "<run>/logs/simulate_parquet.log",
@@ -47,7 +47,7 @@ else:
         input:
             lambda wildcards: make_outdated_again(),
         output:
-            os.path.join(ATLAS["dir"], ATLAS["plate_file"]),
+            str(Path(ATLAS["dir"], ATLAS["plate_file"])),
         log:
             "<run>/logs/simulate_plate/{plate}.log",
         benchmark:

@@ -1,6 +1,7 @@
 """The files of a run: plates, lookup tables, packed plates, and what decides whether they are made again."""
 
 import os
+from pathlib import Path
 
 from cellshuffle.atlas.names import file_name
 from cellshuffle.atlas.stamps import stamp
@@ -52,11 +53,11 @@ class Run:
         held_out = [atlas["split"]["table"]] if self.divided and "table" in atlas["split"] else []
         self.tables, self.selecting_tables = self.lookup_tables + held_out, self.selecting_tables + held_out
         self.order_files = {s: e["path"] for s, e in config["strategies"].items() if "path" in e}
-        self.drug_table = os.path.join(atlas["dir"], "drug_metadata.csv")
+        self.drug_table = str(Path(atlas["dir"], "drug_metadata.csv"))
         self.sizes = {k: v for k, v in (atlas["simulate"] or {}).items() if k != "form"}
         self.simulates_parquet = bool(atlas["simulate"]) and atlas["simulate"]["form"] == "parquet"
         self.simulated_tables = [
-            os.path.join(atlas["dir"], "metadata", f"{name}_metadata.parquet")
+            str(Path(atlas["dir"], "metadata", f"{name}_metadata.parquet"))
             for name in ("gene", "drug", "sample")
             if self.simulates_parquet
         ]
@@ -69,7 +70,7 @@ class Run:
         self.balanced_columns = [label for label in self.balanced_labels if label not in tasks]
 
     def _published_path(self, name):
-        return os.path.join(self.atlas["dir"], self.atlas["plate_file"].format(plate=name))
+        return str(Path(self.atlas["dir"], self.atlas["plate_file"].format(plate=name)))
 
     def n_plates(self, plates):
         """How many published plates these are, of which each may be in both splits."""
