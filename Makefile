@@ -21,7 +21,7 @@ GPUS = $(shell nvidia-smi --list-gpus 2> /dev/null | grep --count GPU)
 # Snakemake itself is silent; what the jobs and workflow/rules/messages.smk say is shown, its errors among it.
 SNAKEMAKE = CELLSHUFFLE_SPEAKS=1 $(BIN)/snakemake --configfile $(call quoted,$(CONFIG)) --cores $(CORES) --quiet all
 
-BENCHES := bench-loaders bench-loader bench-disk bench-training bench-scale bench-packing bench-checkpoint bench-end_to_end bench-gpu
+BENCHES := bench-loaders bench-loader bench-disk bench-training bench-scale bench-packing bench-first_epoch bench-checkpoint bench-end_to_end bench-gpu
 
 .PHONY: run verify reference plan config docs pages test test-slurm test-examples test-faults check format env lock bench $(BENCHES)
 

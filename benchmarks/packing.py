@@ -1,6 +1,6 @@
 """How fast is a plate packed, from each form in which it comes, against the bare decoding of the same bytes?
 
-`python benchmarks/packing.py [--quick]`: a plate of 60,000 cells, 62,710 genes. The limit of a form is
+`python benchmarks/packing.py [--quick] [--cells 120000]`: a plate of 62,710 genes. The limit of a form is
 reading its matrix with its own library (h5py, zarr, pyarrow) and doing nothing with it. Peak memory is
 measured at two sizes, each in a process of its own. Writes results/bench/packing.*.
 """
@@ -134,8 +134,7 @@ def peak_memory(source):
     return int(done.stdout) / 1024
 
 
-def main(quick, processor_time):
-    n_cells = 5_000 if quick else 60_000
+def main(quick, processor_time, n_cells):
     forms = ["h5ad", "Parquet", "zarr 2", "zarr 3", "zarr 3, sharded"]
     clock = time.process_time if processor_time else time.perf_counter
     sources = {form: make(form, n_cells) for form in forms}
@@ -183,12 +182,13 @@ def main(quick, processor_time):
         bars.append(measure.bar("two plates, 2 at a time / 1 at a time", two / one, 1))
     for form in forms:
         few, many = (
-            statistics.median(peak_memory(make(form, n)) for _ in range(3)) for n in (n_cells, 2 * n_cells)
+            statistics.median(peak_memory(make(form, n)) for _ in range(3)) for n in (n_cells // 2, n_cells)
         )
         print(
-            f"  memory, {form}: {few:.0f} MiB at {n_cells:,} cells, {many:.0f} at {2 * n_cells:,}", flush=True
+            f"  memory, {form}: {few:.0f} MiB at {n_cells // 2:,} cells, {many:.0f} at {n_cells:,}",
+            flush=True,
         )
-        what = f"memory of packing {form}, {2 * n_cells:,} / {n_cells:,} cells"
+        what = f"memory of packing {form}, {n_cells:,} / {n_cells // 2:,} cells"
         bars.append(measure.ceiling(what, many / few, 1.2))
     measure.write_tables("packing", rows, bars)
     groups = {"cells per second": {row["what"]: row["median"] for row in rows}}
@@ -199,5 +199,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one repetition of everything")
     parser.add_argument("--processor-time", action="store_true", help="for a busy machine: rates by it")
+    parser.add_argument("--cells", type=int, default=120_000)
     arguments = parser.parse_args()
-    main(arguments.quick, arguments.processor_time)
+    main(arguments.quick, arguments.processor_time, 10_000 if arguments.quick else arguments.cells)

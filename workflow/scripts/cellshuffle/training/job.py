@@ -13,6 +13,7 @@ import torch
 
 from cellshuffle.atlas.held_out import cells_kept, held_out_cells
 from cellshuffle.atlas.obs import where_of
+from cellshuffle.atlas.page_cache import into_memory
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.console import say
 from cellshuffle.errors import InputError, Stopped
@@ -58,6 +59,8 @@ def run_job(job):
         )
         for split in ("train", "test")
     }
+    if not is_sequential(recipe.sampler):
+        into_memory(plates["train"])
     labels = {split: load_labels(job["labels"][split], classes, len(plates[split])) for split in plates}
     weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
     weights = load_weights(job["weights"], len(plates["train"])) if weighted else None
