@@ -9,7 +9,6 @@ import os
 from cellshuffle.atlas.direct import memory_limit
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.console import progress
-from cellshuffle.phrasing import byte_words
 
 SHARE = 0.5  # of memory, that the plates may take
 AT_ONCE = 2**20  # bytes of one read
@@ -28,23 +27,22 @@ def into_memory(plates: Plates) -> None:
     n_bytes = sum(map(os.path.getsize, paths))
     if plates.read_depth or n_bytes > SHARE * memory_limit():
         return
-    missing = [(path, offset) for path in paths for offset in _missing(path)]
-    bar = progress(len(missing) * AT_ONCE, "bytes", f"reading {byte_words(n_bytes)} of plates into memory")
-    buffer = bytearray(AT_ONCE)
-    for path, offset in missing:
+    bar = progress(n_bytes, "bytes", "reading the plates into memory")
+    buffer = memoryview(bytearray(AT_ONCE))
+    for path in paths:
         with open(path, "rb", buffering=0) as file:
-            os.preadv(file.fileno(), [buffer], offset)
-        bar.update(AT_ONCE)
+            size = os.fstat(file.fileno()).st_size
+            for low in range(0, size, AT_ONCE):
+                n = min(AT_ONCE, size - low)
+                # Its last byte, since the system reads ahead a little of what follows the stretch before.
+                if not _is_in_memory(file.fileno(), low + n - 1):
+                    os.preadv(file.fileno(), [buffer[:n]], low)
+                bar.update(n)
     bar.close()
 
 
-def _missing(path):
-    """Offsets of the stretches of AT_ONCE bytes whose first byte is not in memory."""
-    with open(path, "rb", buffering=0) as file:
-        return [n for n in range(0, os.path.getsize(path), AT_ONCE) if not _is_in_memory(file.fileno(), n)]
-
-
 def _is_in_memory(file, offset):
+    """Whether a byte of a file can be read without waiting for the disk."""
     try:
         return os.preadv(file, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
     except OSError:  # not in memory, or this file system does not say
