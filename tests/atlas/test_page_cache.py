@@ -46,7 +46,7 @@ def test_a_plate_is_read_where_most_cells_are_wanted_and_memory_holds_it(
     plate, read, monkeypatch, options, limit, is_read
 ):
     monkeypatch.setattr(page_cache, "memory_limit", lambda: limit)
-    monkeypatch.setattr(page_cache, "_is_in_memory", lambda file, offset: False)
+    monkeypatch.setattr(page_cache, "is_in_memory", lambda file, offset: False)
     plates = Plates([plate], read_depth=0, **options)
     read.clear()
     into_memory(plates)
@@ -55,18 +55,18 @@ def test_a_plate_is_read_where_most_cells_are_wanted_and_memory_holds_it(
     assert read == (all_of_it if is_read else []) and len(all_of_it) > 2
 
 
-def test_what_is_in_memory_is_not_read_again(plate, read, monkeypatch):
+def test_whatis_in_memory_is_not_read_again(plate, read, monkeypatch):
     plates, there = Plates([plate], read_depth=0), plate.stat().st_size - STRETCH
-    monkeypatch.setattr(page_cache, "_is_in_memory", lambda file, offset: offset < there)
+    monkeypatch.setattr(page_cache, "is_in_memory", lambda file, offset: offset < there)
     read.clear()
     into_memory(plates)
     assert sum(n_bytes for _, n_bytes in read) < 2 * STRETCH and read[-1][0] + read[-1][1] == there + STRETCH
 
 
-def test_the_system_is_asked_what_is_in_memory(plate):
+def test_the_system_is_asked_whatis_in_memory(plate):
     with open(plate, "rb", buffering=0) as file:
         content, last = file.read(), plate.stat().st_size - 1
-        if not page_cache._is_in_memory(file.fileno(), 0):
+        if not page_cache.is_in_memory(file.fileno(), 0):
             pytest.skip("this file system does not say what is in memory")
-        assert page_cache._is_in_memory(file.fileno(), last) and len(content) == last + 1
-        assert not page_cache._is_in_memory(file.fileno(), last + 1)  # beyond the end
+        assert page_cache.is_in_memory(file.fileno(), last) and len(content) == last + 1
+        assert not page_cache.is_in_memory(file.fileno(), last + 1)  # beyond the end

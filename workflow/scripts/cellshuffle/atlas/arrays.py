@@ -100,11 +100,16 @@ class Mapped:
 
     def _cached(self, places):
         """Whether a few of the bytes at `places` can all be read without waiting for the disk."""
-        sample = places[:: 1 + len(places) // SAMPLED].tolist()
-        try:
-            return all(os.preadv(self.file.fileno(), [BYTE], p, os.RWF_NOWAIT) for p in sample)
-        except OSError:  # not in memory, or this file system does not say
-            return False
+        file, sample = self.file.fileno(), places[:: 1 + len(places) // SAMPLED].tolist()
+        return all(is_in_memory(file, place) for place in sample)
+
+
+def is_in_memory(file, offset):
+    """Whether a byte of a file, by its descriptor, can be read without waiting for the disk."""
+    try:
+        return os.preadv(file, [BYTE], offset, os.RWF_NOWAIT) == 1
+    except OSError:  # not in memory, or this file system does not say
+        return False
 
 
 def arrived(sources, pieces, starts):

@@ -6,6 +6,7 @@ copied, elsewhere or long ago are in nobody's memory.
 
 import os
 
+from cellshuffle.atlas.arrays import is_in_memory
 from cellshuffle.atlas.direct import memory_limit
 from cellshuffle.atlas.plates import Plates
 from cellshuffle.console import progress
@@ -35,15 +36,7 @@ def into_memory(plates: Plates) -> None:
             for low in range(0, size, AT_ONCE):
                 n = min(AT_ONCE, size - low)
                 # Its last byte, since the system reads ahead a little of what follows the stretch before.
-                if not _is_in_memory(file.fileno(), low + n - 1):
+                if not is_in_memory(file.fileno(), low + n - 1):
                     os.preadv(file.fileno(), [buffer[:n]], low)
                 bar.update(n)
     bar.close()
-
-
-def _is_in_memory(file, offset):
-    """Whether a byte of a file can be read without waiting for the disk."""
-    try:
-        return os.preadv(file, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
-    except OSError:  # not in memory, or this file system does not say
-        return False

@@ -17,8 +17,9 @@ AT_ONCE = 2**23  # bytes of one write
 class ArrayWriter:
     """Arrays that are written one after the other into a file, the first at `offset` (bytes).
 
-    Whole pages go past the page cache, where the file system can; what is left over, a page or two of each
-    array, through it. At the end of `with`, all that was given is written; see `flush`.
+    They go past the page cache, AT_ONCE bytes at a time, where the file system can; what does not fill that,
+    at the beginning and the end or before a `flush`, goes through it. At the end of `with`, all that was
+    given is written; see `flush`.
 
     >>> with open("arrays", "wb"), ArrayWriter("arrays", offset=2) as writer:
     ...     writer.write(np.array([1, 2], "uint16"))

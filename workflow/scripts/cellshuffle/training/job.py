@@ -59,8 +59,6 @@ def run_job(job):
         )
         for split in ("train", "test")
     }
-    if not is_sequential(recipe.sampler):
-        into_memory(plates["train"])
     labels = {split: load_labels(job["labels"][split], classes, len(plates[split])) for split in plates}
     weighted, order_file = is_weighted(recipe.sampler), recipe.sampler.get("path")
     weights = load_weights(job["weights"], len(plates["train"])) if weighted else None
@@ -72,6 +70,8 @@ def run_job(job):
     files += [job["weights"]] * weighted + ([order_file] if order_file else [])
     # More epochs are the same ones and then some.
     deciding = asdict(replace(recipe, epochs=0, device=device_of(recipe.device)))
+    if not is_sequential(recipe.sampler):
+        into_memory(plates["train"])
     result = Trainer(
         (plates["train"], labels["train"]),
         (plates["test"], labels["test"]),
